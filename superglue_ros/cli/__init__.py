@@ -1,0 +1,1 @@
+"""The `superglue-ros` command, one file a subcommand."""

@@ -1,0 +1,250 @@
+"""Every setting of the extractors, matchers and nodes: default, range and description, once.
+
+The ROS parameter descriptors, the command line flags and the README's tables are made from these
+dataclasses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from superglue_ros.errors import InputError
+
+Value = bool | int | float | str
+Config = TypeVar("Config", bound="Settings")
+
+_NUMBERS: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float)}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one setting.
+
+    Attributes:
+        name: The name of the ROS parameter; as a flag, its underscores are hyphens.
+        default: The value used where the user gives none; its type is the setting's type.
+        description: One sentence with the unit.
+        minimum: Smallest accepted number, or None.
+        maximum: Largest accepted number, or None.
+        choices: The accepted words, or empty where any is accepted.
+        live: Whether it may change while a node is running.
+    """
+
+    name: str
+    default: Value
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    @property
+    def range_text(self) -> str:
+        """The accepted values in words, empty where all of the type are."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.minimum is None and self.maximum is None:
+            return ""
+        low = "" if self.minimum is None else f"{self.minimum:g}"
+        high = "" if self.maximum is None else f"{self.maximum:g}"
+        return f"{low} to {high}"
+
+    def check(self, value: Value) -> Value:
+        """Return `value` in the setting's type, or raise InputError naming the accepted ones."""
+        kind = type(self.default)
+        accepted = _NUMBERS.get(kind, (kind,))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise InputError(f"{self.name} must be of type {kind.__name__}, got {value!r}")
+        value = kind(value)
+        if self.choices and value not in self.choices:
+            raise InputError(f"{self.name} must be one of {self.range_text}, got {value!r}")
+        if isinstance(value, (int, float)) and not self._in_range(value):
+            raise InputError(f"{self.name} must be in the range {self.range_text}, got {value!r}")
+        return value
+
+    def _in_range(self, value: float) -> bool:
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        return low <= value <= high
+
+
+def setting(
+    default: Value,
+    description: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """A dataclass field that carries its own documentation; see `Setting`."""
+    known = {
+        "description": description,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "live": live,
+    }
+    return field(default=default, metadata=known)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of the configurations: values are checked when one is made."""
+
+    def __post_init__(self) -> None:
+        """Check each value against its type and range."""
+        for known in self.describe():
+            checked = known.check(getattr(self, known.name))
+            object.__setattr__(self, known.name, checked)
+
+    @classmethod
+    def describe(cls) -> tuple[Setting, ...]:
+        """The settings of this configuration in their order of declaration."""
+        return tuple(Setting(f.name, f.default, **f.metadata) for f in fields(cls))  # type: ignore[arg-type]
+
+    def updated(self: Config, **changes: Value) -> Config:
+        """A copy with some values replaced.
+
+        Raises:
+            InputError: A name is unknown, or a value has the wrong type or is out of range.
+        """
+        known = {f.name for f in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise InputError(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class DeviceConfig(Settings):
+    """Where the networks run."""
+
+    device: str = setting("auto", "auto (a CUDA GPU where there is one), cpu, cuda or cuda:N.")
+
+
+@dataclass(frozen=True)
+class ImageConfig(Settings):
+    """What is done to an image before keypoints are looked for."""
+
+    resize: int = setting(
+        640,
+        "Longest side in pixels to which larger images are reduced before extraction; 0 keeps the "
+        "size. Keypoints are always in pixels of the image as received.",
+        minimum=0,
+        maximum=16384,
+        live=True,
+    )
+    max_keypoints: int = setting(
+        1024,
+        "Most keypoints to keep per image, the most confident first.",
+        minimum=1,
+        maximum=16384,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointConfig(ImageConfig, DeviceConfig):
+    """The SuperPoint extractor (arXiv 1712.07629)."""
+
+    weights: str = setting(
+        "superpoint", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
+    )
+    keypoint_threshold: float = setting(
+        0.005, "Least detector probability of a keypoint.", minimum=0.0, maximum=1.0, live=True
+    )
+    nms_radius: int = setting(
+        4,
+        "Radius in network pixels within which only the strongest keypoint stays.",
+        minimum=0,
+        maximum=64,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class SiftConfig(ImageConfig):
+    """SIFT features by OpenCV, as unit-length RootSIFT descriptors."""
+
+
+@dataclass(frozen=True)
+class SuperGlueConfig(DeviceConfig):
+    """The SuperGlue matcher (arXiv 1911.11763)."""
+
+    weights: str = setting(
+        "superglue", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
+    )
+    match_threshold: float = setting(
+        0.2, "Least assignment probability of a match.", minimum=0.0, maximum=1.0, live=True
+    )
+    sinkhorn_iterations: int = setting(
+        100, "Iterations of the optimal-transport layer.", minimum=1, maximum=1000, live=True
+    )
+
+
+@dataclass(frozen=True)
+class NearestConfig(Settings):
+    """Mutual nearest neighbours in descriptor space."""
+
+    match_threshold: float = setting(
+        0.7, "Least cosine similarity of two matched descriptors.", minimum=-1.0, maximum=1.0
+    )
+
+
+@dataclass(frozen=True)
+class TransportConfig(Settings):
+    """How a node takes its input from topics."""
+
+    qos: str = setting(
+        "best_effort",
+        "Reliability of the input subscriptions; best_effort also hears reliable publishers.",
+        choices=("best_effort", "reliable"),
+    )
+    exact_sync: bool = setting(False, "Pair left and right only where their stamps are equal.")
+    sync_slop_sec: float = setting(
+        0.02,
+        "Largest difference in seconds between the stamps of a left and a right message.",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    sync_queue_size: int = setting(
+        10, "Messages of one side kept while the other is awaited.", minimum=1, maximum=1000
+    )
+    process_every_frame: bool = setting(
+        False,
+        "Process every frame in order, making the publisher wait, rather than the newest only.",
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointNodeConfig(TransportConfig, SuperPointConfig):
+    """The superpoint_node."""
+
+    mode: str = setting(
+        "mono",
+        "mono: image to features; stereo: left/image and right/image to left/features and "
+        "right/features, a pair as one batch.",
+        choices=("mono", "stereo"),
+    )
+    publish_descriptors: bool = setting(
+        True, "Put the descriptors into the Features messages; the matcher needs them."
+    )
+
+
+@dataclass(frozen=True)
+class SuperGlueNodeConfig(TransportConfig, SuperGlueConfig):
+    """The superglue_node."""
+
+    mode: str = setting(
+        "sequential",
+        "sequential: each message of features to the one before; stereo: left/features to "
+        "right/features of one moment.",
+        choices=("sequential", "stereo"),
+    )
+    publish_assignment_matrix: bool = setting(
+        False, "Publish the assignment probabilities with the dustbins, 4 MiB a pair at 1024."
+    )

@@ -1,0 +1,112 @@
+"""What every extractor and every matcher offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from superglue_ros.errors import InputError
+from superglue_ros.features import Features, GreyImage, Matches
+from superglue_ros.networks import mutual_matches
+
+
+class Extractor(Protocol):
+    """Finds keypoints in images and describes them."""
+
+    @property
+    def name(self) -> str:
+        """Name of the extractor and the digest of its weights."""
+
+    def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
+        """Extract from several images; those of one size go through the network together.
+
+        Args:
+            images: Each (H, W) uint8 grey, of any size.
+
+        Returns:
+            Features of each image in order, keypoints in pixels of the image as given. An image in
+            which nothing is found gives no keypoints.
+
+        Raises:
+            InputError: An image is not (H, W) uint8 or has no pixels.
+        """
+
+
+class Matcher(Protocol):
+    """Finds which keypoints of two images belong together."""
+
+    @property
+    def name(self) -> str:
+        """Name of the matcher and the digest of its weights."""
+
+    def match(
+        self, features0: Features, features1: Features, *, with_assignment: bool = False
+    ) -> Matches:
+        """Match the features of two images.
+
+        Args:
+            features0: Features of image 0.
+            features1: Features of image 1, from the same extractor.
+            with_assignment: Whether to fill in `Matches.assignment` too.
+
+        Returns:
+            The matches; none where an image has no keypoints.
+
+        Raises:
+            InputError: The descriptors do not fit each other or the matcher.
+        """
+
+
+def check_descriptors(features: Features, dim: int) -> None:
+    """Raise InputError unless the features carry descriptors of `dim` channels."""
+    count, got = features.descriptors.shape
+    if count and got != dim:
+        remedy = (
+            "were descriptors left out when the features were made?"
+            if got == 0
+            else "take the extractor that the matcher was made for"
+        )
+        raise InputError(
+            f"descriptors must be (N, {dim}), got ({count}, {got}) "
+            f"from {features.extractor}: {remedy}"
+        )
+
+
+def no_matches(
+    features0: Features, features1: Features, matcher: str, *, with_assignment: bool
+) -> Matches:
+    """The result where an image has no keypoints: everything goes to the dustbins."""
+    count0, count1 = len(features0), len(features1)
+    assignment = None
+    if with_assignment:
+        assignment = np.zeros((count0 + 1, count1 + 1), np.float32)
+        assignment[:-1, -1] = 1
+        assignment[-1, :-1] = 1
+    return Matches(
+        matches0=np.full(count0, -1, np.int32),
+        matches1=np.full(count1, -1, np.int32),
+        matching_scores0=np.zeros(count0, np.float32),
+        matching_scores1=np.zeros(count1, np.float32),
+        matcher=matcher,
+        assignment=assignment,
+    )
+
+
+def matches_from_assignment(
+    probabilities: Tensor, threshold: float, matcher: str, *, with_assignment: bool
+) -> Matches:
+    """The result that an assignment (1, N+1, M+1) with dustbins amounts to, N and M at least 1."""
+    matches0, matches1, scores0, scores1 = (
+        tensor[0].cpu().numpy() for tensor in mutual_matches(probabilities, threshold)
+    )
+    return Matches(
+        matches0=matches0.astype(np.int32),
+        matches1=matches1.astype(np.int32),
+        matching_scores0=scores0,
+        matching_scores1=scores1,
+        matcher=matcher,
+        assignment=probabilities[0].cpu().numpy() if with_assignment else None,
+    )

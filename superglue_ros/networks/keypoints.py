@@ -1,0 +1,83 @@
+"""From SuperPoint's dense outputs to keypoints and their descriptors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from superglue_ros.networks.superpoint import STRIDE
+
+BORDER = 4
+"""Pixels along the border of the image where no keypoint is taken."""
+
+
+def _window_maximum(scores: Tensor, radius: int) -> Tensor:
+    return F.max_pool2d(scores, kernel_size=2 * radius + 1, stride=1, padding=radius)
+
+
+def non_maximum_suppression(scores: Tensor, radius: int) -> Tensor:
+    """Keep the local maxima of a probability map and zero the rest.
+
+    A pixel stays where it equals the maximum of its (2r+1)^2 window. Twice, what lies within the
+    window of a kept pixel is set aside and the maxima of what is left are kept too, so that a peak
+    that was shadowed only by a suppressed one returns.
+
+    Args:
+        scores: (B, H, W) probabilities.
+        radius: Radius r in pixels; 0 keeps every pixel.
+
+    Returns:
+        (B, H, W): the scores at the kept pixels, 0 elsewhere.
+    """
+    scores = scores[:, None]
+    zeros = torch.zeros_like(scores)
+    kept = scores == _window_maximum(scores, radius)
+    for _ in range(2):
+        shadowed = _window_maximum(kept.to(scores.dtype), radius) > 0
+        remaining = torch.where(shadowed, zeros, scores)
+        kept = kept | ((remaining == _window_maximum(remaining, radius)) & ~shadowed)
+    return torch.where(kept, scores, zeros)[:, 0]
+
+
+def select_keypoints(scores: Tensor, threshold: float, max_keypoints: int) -> tuple[Tensor, Tensor]:
+    """The most probable pixels of one suppressed map, away from the border.
+
+    Args:
+        scores: (H, W) probabilities after non-maximum suppression.
+        threshold: A keypoint's probability is above this.
+        max_keypoints: Most keypoints to return.
+
+    Returns:
+        Keypoints (N, 2) as x, y in pixels, and their scores (N,), descending; N may be 0.
+    """
+    height, width = scores.shape
+    inner = scores[BORDER : height - BORDER, BORDER : width - BORDER]
+    rows, columns = torch.nonzero(inner > threshold, as_tuple=True)
+    found = inner[rows, columns]
+    order = torch.argsort(found, descending=True, stable=True)[:max_keypoints]
+    keypoints = torch.stack([columns[order], rows[order]], dim=1) + BORDER
+    return keypoints.to(scores.dtype), found[order]
+
+
+def sample_descriptors(keypoints: Tensor, descriptor_map: Tensor) -> Tensor:
+    """Read descriptors at keypoints, bilinearly, and bring them to unit length.
+
+    The sampling position is the published one. It is slightly off the centre of the cells, but
+    every published weight was trained with it.
+
+    Args:
+        keypoints: (N, 2), x and y in pixels of the network's input image.
+        descriptor_map: (D, h, w) of unit length over D, one position for each 8x8 cell.
+
+    Returns:
+        (N, D) descriptors of unit length.
+    """
+    height, width = descriptor_map.shape[1:]
+    size = keypoints.new_tensor([width, height])
+    offset = STRIDE / 2 - 0.5
+    grid = (keypoints - offset) / (size * STRIDE - offset - 1) * 2 - 1  # (N, 2) in [-1, 1]
+    sampled = F.grid_sample(
+        descriptor_map[None], grid[None, None], mode="bilinear", align_corners=True
+    )  # (1, D, 1, N)
+    return F.normalize(sampled[0, :, 0], dim=0).T.contiguous()

@@ -1,0 +1,122 @@
+"""Checkpoints in the published layout, shipped or by path, into the networks."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from superglue_ros.errors import InputError
+from superglue_ros.networks import SuperGlue, SuperPoint
+from superglue_ros.weights.registry import SHIPPED, sha256_of
+
+Network = TypeVar("Network", bound=nn.Module)
+StateDict = dict[str, Tensor]
+
+_NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class LoadedNetwork(Generic[Network]):
+    """A network with its weights.
+
+    Attributes:
+        network: The network, on the CPU.
+        name: Name of the weights and the first digits of their SHA-256 digest.
+    """
+
+    network: Network
+    name: str
+
+
+def load_superpoint(weights: str) -> LoadedNetwork[SuperPoint]:
+    """Load SuperPoint.
+
+    Args:
+        weights: Name of shipped weights, or path of a .safetensors or .pth checkpoint.
+
+    Raises:
+        InputError: There is no such checkpoint, or it is not one of SuperPoint.
+    """
+    path = _resolve(weights, "SuperPoint")
+    return _loaded(SuperPoint(), read_checkpoint(path), path)
+
+
+def load_superglue(weights: str) -> LoadedNetwork[SuperGlue]:
+    """Load SuperGlue, for descriptors of the size that the checkpoint was trained with.
+
+    Args:
+        weights: Name of shipped weights, or path of a .safetensors or .pth checkpoint.
+
+    Raises:
+        InputError: There is no such checkpoint, or it is not one of SuperGlue.
+    """
+    path = _resolve(weights, "SuperGlue")
+    state_dict = read_checkpoint(path)
+    projection = state_dict.get("final_proj.weight")
+    descriptor_dim = 256 if projection is None else projection.shape[0]
+    return _loaded(SuperGlue(descriptor_dim), state_dict, path)
+
+
+def read_checkpoint(path: Path) -> StateDict:
+    """Read the named tensors of a .safetensors file or a `torch.save`d state dict.
+
+    Raises:
+        InputError: The file cannot be read or holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"cannot read weights {path}: {error.strerror or error}") from error
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a checkpoint; give a .safetensors file or a torch.save'd state dict"
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise InputError(f"{path} does not hold a state dict (names to tensors)")
+    return content
+
+
+def _resolve(weights: str, network: str) -> Path:
+    shipped = SHIPPED.get(weights)
+    if shipped is None:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            names = ", ".join(e.name for e in SHIPPED.values() if e.network == network)
+            raise InputError(f"no weights {weights!r}: neither a file nor a shipped set ({names})")
+        return path
+    if shipped.network != network:
+        raise InputError(f"weights {weights!r} are of {shipped.network}, not of {network}")
+    shipped.verify()
+    return shipped.path
+
+
+def _loaded(network: Network, state_dict: StateDict, path: Path) -> LoadedNetwork[Network]:
+    _check_layout(network, state_dict, path)
+    network.load_state_dict(state_dict, strict=True)
+    return LoadedNetwork(network, f"{path.stem} sha256:{sha256_of(path)[:12]}")
+
+
+def _check_layout(network: nn.Module, state_dict: StateDict, path: Path) -> None:
+    """Raise InputError naming the first differences between a checkpoint and the network."""
+    expected = network.state_dict()
+    problems = [f"{name} is missing" for name in expected if name not in state_dict]
+    problems += [f"{name} is unknown" for name in state_dict if name not in expected]
+    problems += [
+        f"{name} is {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}"
+        for name, tensor in state_dict.items()
+        if name in expected and tensor.shape != expected[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:_NAMES_SHOWN])
+        more = len(problems) - _NAMES_SHOWN
+        rest = f"; and {more} more" if more > 0 else ""
+        raise InputError(f"{path} is not a {type(network).__name__} checkpoint: {shown}{rest}")

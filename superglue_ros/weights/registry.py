@@ -1,0 +1,81 @@
+"""The weights that come with the package."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from superglue_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class ShippedWeights:
+    """One set of weights; MODEL_CARD.md beside the files tells how it came about.
+
+    Attributes:
+        name: What the `weights` setting calls it.
+        network: The network it belongs to.
+        file_name: File in this folder.
+        sha256: Digest of that file.
+        licence: SPDX identifier.
+        note: How far it can be trusted, in a few words.
+    """
+
+    name: str
+    network: str
+    file_name: str
+    sha256: str
+    licence: str
+    note: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(__file__).parent / self.file_name
+
+    def verify(self) -> None:
+        """Raise InputError unless the file is there and has its digest."""
+        if not self.path.is_file():
+            raise InputError(f"weights {self.name!r}: {self.path} is missing; install again")
+        found = sha256_of(self.path)
+        if found != self.sha256:
+            raise InputError(
+                f"weights {self.name!r}: {self.path} has sha256 {found}, expected {self.sha256}; "
+                "the file was changed or cut short: install again"
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 digest of a file in hexadecimal.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+SHIPPED: dict[str, ShippedWeights] = {
+    entry.name: entry
+    for entry in (
+        ShippedWeights(
+            name="superpoint",
+            network="SuperPoint",
+            file_name="superpoint.safetensors",
+            sha256="234642dcafb5bbf98dbc90804e28a8f4977966d46c9b8ec8eccca8e5a8c7fb26",
+            licence="Apache-2.0",
+            note="preliminary: 45 minutes of training on two CPU cores",
+        ),
+        ShippedWeights(
+            name="superglue",
+            network="SuperGlue",
+            file_name="superglue.safetensors",
+            sha256="d70a115b9e8c2f96e2912e77fa22ef7764c8a4cf2e86d9a0b6ca5f2351e32093",
+            licence="Apache-2.0",
+            note="preliminary: the training's starting point, descriptors with optimal transport",
+        ),
+    )
+}
