@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from superglue_ros.errors import InputError
@@ -15,11 +17,11 @@ def select_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+    named = re.fullmatch(r"cpu|cuda(?::([0-9]+))?", name)
+    if named is None:
         raise InputError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
-    if kind == "cuda":
+    if name != "cpu":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(index or 0) >= count:
+        if int(named[1] or 0) >= count:
             raise InputError(f"device {name!r} asked for, but PyTorch sees {count} GPUs; use cpu")
     return torch.device(name)

@@ -63,15 +63,15 @@ class Matcher(Protocol):
 def check_descriptors(features: Features, dim: int) -> None:
     """Raise InputError unless the features carry descriptors of `dim` channels."""
     count, got = features.descriptors.shape
-    if count and got != dim:
-        remedy = (
-            "were descriptors left out when the features were made?"
-            if got == 0
-            else "take the extractor that the matcher was made for"
-        )
+    if count and got == 0:
         raise InputError(
-            f"descriptors must be (N, {dim}), got ({count}, {got}) "
-            f"from {features.extractor}: {remedy}"
+            f"{count} features from {features.extractor} carry no descriptors: "
+            "were they left out when the features were made?"
+        )
+    if count and got != dim:
+        raise InputError(
+            f"descriptors must be (N, {dim}), got ({count}, {got}) from {features.extractor}: "
+            "take the extractor that the matcher was made for"
         )
 
 

@@ -41,7 +41,8 @@ class NearestMatcher:
         """Match the features of two images; see `Matcher.match`."""
         if not len(features0) or not len(features1):
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
-        check_descriptors(features1, features0.descriptors.shape[1])
+        for features in (features0, features1):
+            check_descriptors(features, features0.descriptors.shape[1])
         similarity = features0.descriptors @ features1.descriptors.T
         probabilities = torch.from_numpy(np.pad(similarity, (0, 1)))[None]
         return matches_from_assignment(

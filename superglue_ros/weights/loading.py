@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
+from superglue_ros.networks.superglue import HEADS
 from superglue_ros.weights.registry import SHIPPED, sha256_of
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -59,8 +58,13 @@ def load_superglue(weights: str) -> LoadedNetwork[SuperGlue]:
     """
     path = _resolve(weights, "SuperGlue")
     state_dict = read_checkpoint(path)
-    projection = state_dict.get("final_proj.weight")
-    descriptor_dim = 256 if projection is None else projection.shape[0]
+    projection = state_dict.get("final_proj.bias")
+    descriptor_dim = 256 if projection is None else projection.numel()
+    if descriptor_dim == 0 or descriptor_dim % HEADS:
+        raise InputError(
+            f"{path} is not a SuperGlue checkpoint: final_proj.bias has {descriptor_dim} channels, "
+            f"not a multiple of {HEADS}"
+        )
     return _loaded(SuperGlue(descriptor_dim), state_dict, path)
 
 
@@ -76,7 +80,7 @@ def read_checkpoint(path: Path) -> StateDict:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"cannot read weights {path}: {error.strerror or error}") from error
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # the unpickler raises whatever the bytes lead it to
         raise InputError(
             f"{path} is not a checkpoint; give a .safetensors file or a torch.save'd state dict"
         ) from error
