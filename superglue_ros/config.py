@@ -200,9 +200,9 @@ class TransportConfig(Settings):
     """How a node takes its input from topics."""
 
     qos: str = setting(
-        "best_effort",
-        "Reliability of the input subscriptions; best_effort also hears reliable publishers.",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "Reliability of the input subscriptions; auto follows the publisher.",
+        choices=("auto", "best_effort", "reliable"),
     )
     exact_sync: bool = setting(False, "Pair left and right only where their stamps are equal.")
     sync_slop_sec: float = setting(
@@ -221,7 +221,16 @@ class TransportConfig(Settings):
 
 
 @dataclass(frozen=True)
-class SuperPointNodeConfig(TransportConfig, SuperPointConfig):
+class NodeConfig(TransportConfig):
+    """What every node has."""
+
+    autostart: bool = setting(
+        True, "Configure and activate the node when it starts, without a life cycle manager."
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointNodeConfig(NodeConfig, SuperPointConfig):
     """The superpoint_node."""
 
     mode: str = setting(
@@ -236,7 +245,7 @@ class SuperPointNodeConfig(TransportConfig, SuperPointConfig):
 
 
 @dataclass(frozen=True)
-class SuperGlueNodeConfig(TransportConfig, SuperGlueConfig):
+class SuperGlueNodeConfig(NodeConfig, SuperGlueConfig):
     """The superglue_node."""
 
     mode: str = setting(

@@ -28,51 +28,49 @@ class SuperGlueMatcher:
 
     Raises:
         InputError: A setting is out of range, or the weights do not load.
+
+    Attributes:
+        config: The settings; replaced, it takes effect with the next call, but for the device and
+            the weights.
+        device: The torch device that the network is on.
     """
 
     def __init__(self, config: SuperGlueConfig | None = None, **settings: Value) -> None:
         """Load the weights onto the device."""
         self.config = (config or SuperGlueConfig()).updated(**settings)
-        self._device = select_device(self.config.device)
+        self.device = select_device(self.config.device)
         loaded = load_superglue(self.config.weights)
         self._name = loaded.name
-        self._network = fold_batch_norms(loaded.network.eval()).to(self._device)
+        self._network = fold_batch_norms(loaded.network.eval()).to(self.device)
 
     @property
     def name(self) -> str:
         """Name of the weights and their digest."""
         return self._name
 
-    def update(self, **settings: Value) -> None:
-        """Change settings that take effect with the next pair: all of them, or none.
-
-        Raises:
-            InputError: A name is unknown or a value out of range; nothing is changed then.
-        """
-        self.config = self.config.updated(**settings)
-
     @torch.inference_mode()
     def match(
         self, features0: Features, features1: Features, *, with_assignment: bool = False
     ) -> Matches:
         """Match the features of two images; see `Matcher.match`."""
+        config = self.config
         for features in (features0, features1):
             check_descriptors(features, self._network.descriptor_dim)
         if not len(features0) or not len(features1):
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
         scores = self._network(*self._tensors(features0), *self._tensors(features1))
         probabilities = optimal_transport(
-            scores, self._network.bin_score, self.config.sinkhorn_iterations
+            scores, self._network.bin_score, config.sinkhorn_iterations
         )
         return matches_from_assignment(
-            probabilities, self.config.match_threshold, self.name, with_assignment=with_assignment
+            probabilities, config.match_threshold, self.name, with_assignment=with_assignment
         )
 
     def _tensors(self, features: Features) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Keypoints (1, N, 2), scores (1, N), descriptors (1, D, N) and size (1, 2)."""
 
         def batch_of_one(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array)[None].to(self._device)
+            return torch.from_numpy(array)[None].to(self.device)
 
         return (
             batch_of_one(features.keypoints),

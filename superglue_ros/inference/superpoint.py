@@ -38,30 +38,27 @@ class SuperPointExtractor:
 
     Raises:
         InputError: A setting is out of range, or the weights do not load.
+
+    Attributes:
+        config: The settings; replaced, it takes effect with the next call, but for the device and
+            the weights.
+        device: The torch device that the network is on.
     """
 
     def __init__(self, config: SuperPointConfig | None = None, **settings: Value) -> None:
         """Load the weights onto the device."""
         self.config = (config or SuperPointConfig()).updated(**settings)
-        self._device = select_device(self.config.device)
+        self.device = select_device(self.config.device)
         loaded = load_superpoint(self.config.weights)
         self._name = loaded.name
         self._network = loaded.network.eval().to(
-            device=self._device, memory_format=torch.channels_last
+            device=self.device, memory_format=torch.channels_last
         )
 
     @property
     def name(self) -> str:
         """Name of the weights and their digest."""
         return self._name
-
-    def update(self, **settings: Value) -> None:
-        """Change settings that take effect with the next image: all of them, or none.
-
-        Raises:
-            InputError: A name is unknown or a value out of range; nothing is changed then.
-        """
-        self.config = self.config.updated(**settings)
 
     def extract(self, image: GreyImage) -> Features:
         """Extract from one image; see `Extractor.extract_batch`."""
@@ -70,40 +67,43 @@ class SuperPointExtractor:
     @torch.inference_mode()
     def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
         """Extract from several images; see `Extractor.extract_batch`."""
+        config = self.config
         for image in images:
             check_grey(image)
-        reduced = [reduce_to_longest_side(image, self.config.resize) for image in images]
+        reduced = [reduce_to_longest_side(image, config.resize) for image in images]
         features: dict[int, Features] = {}
         for indices in _group_by_shape(reduced):
             scores, descriptor_maps = self._run([reduced[index] for index in indices])
+            scores = non_maximum_suppression(scores, config.nms_radius)
             for position, index in enumerate(indices):
                 features[index] = self._features(
                     scores[position],
                     descriptor_maps[position],
+                    config,
                     reduced_size=reduced[index].shape[::-1],
                     image_size=images[index].shape[::-1],
                 )
         return [features[index] for index in range(len(images))]
 
     def _run(self, images: Sequence[GreyImage]) -> tuple[Tensor, Tensor]:
-        """Images of one (H, W) to suppressed scores (B, H, W) and descriptor maps (B, D, h, w)."""
+        """Images of one (H, W) to scores (B, H, W) and descriptor maps (B, D, h, w)."""
         height, width = images[0].shape
         batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))
-        batch = batch.to(self._device, non_blocking=True)[:, None].float() / 255
+        batch = batch.to(self.device, non_blocking=True)[:, None].float() / 255
         scores, descriptor_maps = self._network(batch.contiguous(memory_format=torch.channels_last))
-        scores = scores[:, :height, :width]  # without the padding
-        return non_maximum_suppression(scores, self.config.nms_radius), descriptor_maps
+        return scores[:, :height, :width], descriptor_maps
 
     def _features(
         self,
         scores: Tensor,
         descriptor_map: Tensor,
+        config: SuperPointConfig,
         *,
         reduced_size: tuple[int, int],
         image_size: tuple[int, int],
     ) -> Features:
         keypoints, confidences = select_keypoints(
-            scores, self.config.keypoint_threshold, self.config.max_keypoints
+            scores, config.keypoint_threshold, config.max_keypoints
         )
         descriptors = sample_descriptors(keypoints, descriptor_map)
         return Features(

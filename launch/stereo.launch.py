@@ -1,0 +1,47 @@
+"""Features of a stereo camera and the matches from left to right."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Start the superpoint_node and the superglue_node in mode stereo."""
+    default_parameters = PathJoinSubstitution(
+        [FindPackageShare("superglue_ros"), "config", "stereo.yaml"]
+    )
+    arguments = [
+        DeclareLaunchArgument(
+            "left_image", default_value="left/image", description="Image topic of the left camera."
+        ),
+        DeclareLaunchArgument(
+            "right_image",
+            default_value="right/image",
+            description="Image topic of the right camera.",
+        ),
+        DeclareLaunchArgument(
+            "namespace", default_value="", description="Namespace of the nodes and their topics."
+        ),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=default_parameters,
+            description="YAML file with the parameters of both nodes.",
+        ),
+    ]
+    common = {
+        "package": "superglue_ros",
+        "namespace": LaunchConfiguration("namespace"),
+        "parameters": [LaunchConfiguration("params_file")],
+        "output": "screen",
+    }
+    superpoint = Node(
+        executable="superpoint_node",
+        remappings=[
+            ("left/image", LaunchConfiguration("left_image")),
+            ("right/image", LaunchConfiguration("right_image")),
+        ],
+        **common,
+    )
+    return LaunchDescription([*arguments, superpoint, Node(executable="superglue_node", **common)])

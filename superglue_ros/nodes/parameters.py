@@ -1,0 +1,110 @@
+"""ROS parameters made from the configuration dataclasses."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from superglue_ros.config import Setting, Settings, Value
+from superglue_ros.errors import InputError
+
+Config = TypeVar("Config", bound=Settings)
+
+_DECLARED_BY_ROS = {"use_sim_time", "start_type_description_service"}
+
+
+def declare_parameters(node: Node, config_type: type[Settings]) -> None:
+    """Declare a parameter for each setting, with its range and description.
+
+    Raises:
+        InputError: A value given at the start has the wrong type or is out of range.
+    """
+    for setting in config_type.describe():
+        try:
+            node.declare_parameter(setting.name, setting.default, _descriptor(setting))
+        except ParameterException as error:
+            raise InputError(f"parameter {setting.name} ({_expected(setting)}): {error}") from error
+
+
+def read_parameters(node: Node, config_type: type[Config]) -> Config:
+    """The configuration that the node's parameters hold.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+    values = {s.name: node.get_parameter(s.name).value for s in config_type.describe()}
+    return config_type().updated(**values)
+
+
+def changed_config(
+    config: Config, parameters: list[Parameter], *, running: bool
+) -> tuple[Config, SetParametersResult]:
+    """Check a set of parameter changes as a whole.
+
+    Args:
+        config: The configuration now.
+        parameters: The changes; those of other names than the settings' are let through.
+        running: Whether the node has its networks loaded, so that only live settings may change.
+
+    Returns:
+        The new configuration and the answer to whoever asked; where they are refused, the old one.
+    """
+    settings = {setting.name: setting for setting in config.describe()}
+    changes: dict[str, Value] = {p.name: p.value for p in parameters if p.name in settings}
+    fixed = [name for name in changes if running and not settings[name].live]
+    if fixed:
+        reason = f"{', '.join(fixed)} can change only before the node is configured: clean it up"
+        return config, SetParametersResult(successful=False, reason=reason)
+    try:
+        return config.updated(**changes), SetParametersResult(successful=True)
+    except InputError as error:
+        return config, SetParametersResult(successful=False, reason=str(error))
+
+
+def unknown_parameters(node: Node) -> list[str]:
+    """A line for each parameter given at the start that the node does not have.
+
+    ROS leaves such a value unused without a word, and a typing error unnoticed.
+    """
+    given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
+    lines = []
+    for name in given:
+        if node.has_parameter(name) or name in _DECLARED_BY_ROS or name.startswith("qos_overrides"):
+            continue
+        close = difflib.get_close_matches(name, list(node.get_parameters_by_prefix("")), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        lines.append(f"unknown parameter {name!r} is ignored{hint}")
+    return lines
+
+
+def _descriptor(setting: Setting) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=setting.description,
+        additional_constraints=f"one of: {setting.range_text}" if setting.choices else "",
+        read_only=False,
+    )
+    if setting.minimum is not None and setting.maximum is not None:
+        if isinstance(setting.default, int):
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(setting.minimum), to_value=int(setting.maximum))
+            ]
+        else:
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=setting.minimum, to_value=setting.maximum)
+            ]
+    return descriptor
+
+
+def _expected(setting: Setting) -> str:
+    kind = type(setting.default).__name__
+    return f"{kind}, {setting.range_text}" if setting.range_text else kind
