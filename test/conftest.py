@@ -1,0 +1,93 @@
+"""Fixtures that the tests share; nothing here needs ROS, and heavy imports wait for their use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from superglue_ros.features import Features, GreyImage
+
+if TYPE_CHECKING:
+    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+
+
+class StereoPair(NamedTuple):
+    """A rectified pair: the pixel (x, y) of the left image is (x - disparity, y) of the right."""
+
+    left: GreyImage
+    right: GreyImage
+    disparity: NDArray[np.float32]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def make_image() -> Callable[..., GreyImage]:
+    """`make_image(height, width, seed=0)`: rectangles over a soft background, full of corners."""
+
+    def make(height: int, width: int, seed: int = 0) -> GreyImage:
+        random = np.random.default_rng(seed)
+        image = random.uniform(90, 160, (height // 8 + 2, width // 8 + 2)).astype(np.float32)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+        for _ in range(height * width // 300):
+            y, x = random.integers(0, height), random.integers(0, width)
+            h, w = random.integers(5, 25, 2)
+            image[y : y + h, x : x + w] = random.uniform(0, 255)
+        return cv2.GaussianBlur(image, (3, 3), 0.7).clip(0, 255).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_features() -> Callable[..., Features]:
+    """`make_features(count, seed=0, dim=256)`: random ones in an image of 320x240."""
+
+    def make(count: int, seed: int = 0, dim: int = 256) -> Features:
+        random = np.random.default_rng(seed)
+        descriptors = random.normal(size=(count, dim))
+        descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+        return Features(
+            keypoints=random.uniform((4, 4), (315, 235), (count, 2)).astype(np.float32),
+            scores=np.sort(random.uniform(0.01, 1, count))[::-1].astype(np.float32),
+            descriptors=descriptors.astype(np.float32),
+            image_size=(320, 240),
+            extractor="random",
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stereo_pair() -> StereoPair:
+    """The Middlebury motorcycle at 741x500, with its disparity (infinite where unknown)."""
+    data = pytest.importorskip("skimage.data", reason="the stereo pair comes with scikit-image")
+    left, right, disparity = data.stereo_motorcycle()
+    return StereoPair(
+        cv2.cvtColor(left[..., :3], cv2.COLOR_RGB2GRAY),
+        cv2.cvtColor(right[..., :3], cv2.COLOR_RGB2GRAY),
+        np.asarray(disparity, np.float32),
+    )
+
+
+@pytest.fixture(scope="session")
+def extractor() -> SuperPointExtractor:
+    """The shipped SuperPoint with few keypoints; tests do not change its settings."""
+    from superglue_ros.inference import SuperPointExtractor
+
+    return SuperPointExtractor(max_keypoints=256, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def matcher() -> SuperGlueMatcher:
+    """The shipped SuperGlue; tests do not change its settings."""
+    from superglue_ros.inference import SuperGlueMatcher
+
+    return SuperGlueMatcher(device="cpu")
