@@ -1,4 +1,4 @@
-"""Installs the ROS-free core and its command with pip; colcon builds from CMakeLists.txt instead."""
+"""Installs the ROS-free core and its command with pip; colcon builds from CMakeLists.txt."""
 
 from pathlib import Path
 from xml.etree import ElementTree
