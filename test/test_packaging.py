@@ -47,105 +47,114 @@ def names_below(folder: Path, pattern: str) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob(pattern)}
 
 
-class TestPip:
-    @pytest.fixture(scope="class")
-    def target(self, sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """A folder into which pip has installed the package, without a network."""
-        target = tmp_path_factory.mktemp("pip") / "target"
-        offline = ["--no-index", "--no-deps", "--no-build-isolation"]
-        run(sys.executable, "-m", "pip", "install", *offline, "--target", target, sources, cwd=ROOT)
-        return target
-
-    @pytest.fixture
-    def env(self, target: Path) -> dict[str, str]:
-        return {**environment_without_this_package(), "PYTHONPATH": str(target)}
-
-    def test_the_command_runs(self, target: Path, env: dict[str, str], tmp_path: Path) -> None:
-        assert "usage" in run(target / "bin/superglue-ros", "--help", cwd=tmp_path, env=env).lower()
-
-    def test_the_core_does_not_import_ros(self, env: dict[str, str], tmp_path: Path) -> None:
-        code = (
-            "import sys, superglue_ros.cli.main, superglue_ros.inference as core\n"
-            "print(core.__file__, 'rclpy' in sys.modules, 'superglue_ros.msg' in sys.modules)"
-        )
-        path, *imported = run(sys.executable, "-c", code, cwd=tmp_path, env=env).split()
-        assert path.startswith(env["PYTHONPATH"])
-        assert imported == ["False", "False"]
-
-    def test_every_module_and_weight_is_installed(self, target: Path) -> None:
-        for pattern in ("*.py", "weights/*.safetensors", "weights/*.md"):
-            expected = names_below(ROOT / "superglue_ros", pattern)
-            assert expected
-            assert names_below(target / "superglue_ros", pattern) == expected
-
-    def test_nothing_else_is_installed(self, target: Path) -> None:
-        assert {path.name.split("-")[0] for path in target.iterdir()} == {"bin", "superglue_ros"}
-
-    def test_metadata_comes_from_package_xml(self, target: Path) -> None:
-        package = ElementTree.parse(ROOT / "package.xml")
-        (installed,) = metadata.distributions(name="superglue_ros", path=[str(target)])
-        assert installed.version == package.findtext("version")
-        assert installed.metadata["Summary"] == package.findtext("description")
-        assert any(requirement.startswith("torch") for requirement in installed.requires or [])
+@pytest.fixture(scope="module")
+def target(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which pip has installed the package, without a network."""
+    target = tmp_path_factory.mktemp("pip") / "target"
+    offline = ["--no-index", "--no-deps", "--no-build-isolation"]
+    run(sys.executable, "-m", "pip", "install", *offline, "--target", target, sources, cwd=ROOT)
+    return target
 
 
-class TestColcon:
-    @pytest.fixture(scope="class")
-    def install(self, sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """The install folder of a workspace, built without symbolic links to the sources."""
-        pytest.importorskip("rclpy")
-        workspace = tmp_path_factory.mktemp("colcon")
-        run(
-            *("colcon", "--log-base", workspace / "log", "build", "--merge-install"),
-            *("--paths", sources, "--build-base", workspace / "build"),
-            *("--install-base", workspace / "install"),
-            *("--cmake-args", "-GNinja", f"-DPython3_EXECUTABLE={sys.executable}"),
-            cwd=workspace,
-            env=environment_without_this_package(),
-        )
-        return workspace / "install"
+@pytest.fixture
+def pip_env(target: Path) -> dict[str, str]:
+    return {**environment_without_this_package(), "PYTHONPATH": str(target)}
 
-    def run_sourced(self, install: Path, *command: str, cwd: Path) -> str:
-        script = '. "$0"/setup.bash && exec "$@"'
-        env = environment_without_this_package()
-        return run("bash", "-c", script, install, *command, cwd=cwd, env=env)
 
-    def test_messages_and_package_are_one_module(self, install: Path, tmp_path: Path) -> None:
-        code = (
-            "import superglue_ros.inference, superglue_ros.msg as msg\n"
-            "print(superglue_ros.inference.__file__, msg.__file__)\n"
-            "print(*msg.Features.get_fields_and_field_types())"
-        )
-        paths, fields = self.run_sourced(
-            install, sys.executable, "-c", code, cwd=tmp_path
-        ).splitlines()
-        assert all(path.startswith(str(install)) for path in paths.split())
-        assert fields.split() == [
-            *("header", "width", "height", "extractor"),
-            *("keypoints", "descriptor_size", "descriptors"),
-        ]
+def test_pip_installs_the_command(target: Path, pip_env: dict[str, str], tmp_path: Path) -> None:
+    assert "usage" in run(target / "bin/superglue-ros", "--help", cwd=tmp_path, env=pip_env).lower()
 
-    def test_executables_are_where_ros2_run_looks(self, install: Path) -> None:
-        folder = install / "lib/superglue_ros"
-        assert {path.name for path in folder.iterdir()} == set(EXECUTABLES)
-        for path in folder.iterdir():
-            assert os.access(path, os.X_OK)
-            assert path.read_text().startswith("#!/usr/bin/env python3\n")
 
-    def test_the_command_is_on_the_path(self, install: Path, tmp_path: Path) -> None:
-        where = self.run_sourced(install, "bash", "-c", "command -v superglue-ros", cwd=tmp_path)
-        assert where.strip() == str(install / "bin/superglue-ros")
-        assert "usage" in self.run_sourced(install, "superglue-ros", "--help", cwd=tmp_path).lower()
+def test_pip_installs_a_core_that_does_not_import_ros(
+    pip_env: dict[str, str], tmp_path: Path
+) -> None:
+    code = (
+        "import sys, superglue_ros.cli.main, superglue_ros.inference as core\n"
+        "print(core.__file__, 'rclpy' in sys.modules, 'superglue_ros.msg' in sys.modules)"
+    )
+    path, *imported = run(sys.executable, "-c", code, cwd=tmp_path, env=pip_env).split()
+    assert path.startswith(pip_env["PYTHONPATH"])
+    assert imported == ["False", "False"]
 
-    def test_weights_launch_files_and_settings_are_installed(self, install: Path) -> None:
-        (weights,) = install.glob("**/superglue_ros/weights")
-        expected = names_below(ROOT / "superglue_ros/weights", "*.safetensors")
+
+def test_pip_installs_every_module_and_weight(target: Path) -> None:
+    for pattern in ("*.py", "weights/*.safetensors", "weights/*.md"):
+        expected = names_below(ROOT / "superglue_ros", pattern)
         assert expected
-        assert names_below(weights, "*.safetensors") == expected
-        for folder, pattern in (("launch", "*.launch.py"), ("config", "*.yaml")):
-            expected = names_below(ROOT / folder, pattern)
-            assert expected
-            assert names_below(install / "share/superglue_ros" / folder, pattern) == expected
+        assert names_below(target / "superglue_ros", pattern) == expected
+
+
+def test_pip_installs_nothing_else(target: Path) -> None:
+    assert {path.name.split("-")[0] for path in target.iterdir()} == {"bin", "superglue_ros"}
+
+
+def test_pip_metadata_comes_from_package_xml(target: Path) -> None:
+    package = ElementTree.parse(ROOT / "package.xml")
+    (installed,) = metadata.distributions(name="superglue_ros", path=[str(target)])
+    assert installed.version == package.findtext("version")
+    assert installed.metadata["Summary"] == package.findtext("description")
+    assert any(requirement.startswith("torch") for requirement in installed.requires or [])
+
+
+@pytest.fixture(scope="module")
+def install(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The install folder of a workspace, built without symbolic links to the sources."""
+    pytest.importorskip("rclpy")
+    workspace = tmp_path_factory.mktemp("colcon")
+    run(
+        *("colcon", "--log-base", workspace / "log", "build", "--merge-install"),
+        *("--paths", sources, "--build-base", workspace / "build"),
+        *("--install-base", workspace / "install"),
+        *("--cmake-args", "-GNinja", f"-DPython3_EXECUTABLE={sys.executable}"),
+        cwd=workspace,
+        env=environment_without_this_package(),
+    )
+    return workspace / "install"
+
+
+def run_sourced(install: Path, *command: str, cwd: Path) -> str:
+    script = '. "$0"/setup.bash && exec "$@"'
+    env = environment_without_this_package()
+    return run("bash", "-c", script, install, *command, cwd=cwd, env=env)
+
+
+def test_colcon_installs_messages_and_package_as_one_module(install: Path, tmp_path: Path) -> None:
+    code = (
+        "import superglue_ros.inference, superglue_ros.msg as msg\n"
+        "print(superglue_ros.inference.__file__, msg.__file__)\n"
+        "print(*msg.Features.get_fields_and_field_types())"
+    )
+    paths, fields = run_sourced(install, sys.executable, "-c", code, cwd=tmp_path).splitlines()
+    assert all(path.startswith(str(install)) for path in paths.split())
+    assert fields.split() == [
+        *("header", "width", "height", "extractor"),
+        *("keypoints", "descriptor_size", "descriptors"),
+    ]
+
+
+def test_colcon_installs_executables_where_ros2_run_looks(install: Path) -> None:
+    folder = install / "lib/superglue_ros"
+    assert {path.name for path in folder.iterdir()} == set(EXECUTABLES)
+    for path in folder.iterdir():
+        assert os.access(path, os.X_OK)
+        assert path.read_text().startswith("#!/usr/bin/env python3\n")
+
+
+def test_colcon_puts_the_command_on_the_path(install: Path, tmp_path: Path) -> None:
+    where = run_sourced(install, "bash", "-c", "command -v superglue-ros", cwd=tmp_path)
+    assert where.strip() == str(install / "bin/superglue-ros")
+    assert "usage" in run_sourced(install, "superglue-ros", "--help", cwd=tmp_path).lower()
+
+
+def test_colcon_installs_weights_launch_files_and_settings(install: Path) -> None:
+    (weights,) = install.glob("**/superglue_ros/weights")
+    expected = names_below(ROOT / "superglue_ros/weights", "*.safetensors")
+    assert expected
+    assert names_below(weights, "*.safetensors") == expected
+    for folder, pattern in (("launch", "*.launch.py"), ("config", "*.yaml")):
+        expected = names_below(ROOT / folder, pattern)
+        assert expected
+        assert names_below(install / "share/superglue_ros" / folder, pattern) == expected
 
 
 @pytest.mark.parametrize("module", EXECUTABLES.values())
