@@ -70,11 +70,11 @@ class SuperGlueMatcher:
         """Keypoints (1, N, 2), scores (1, N), descriptors (1, D, N) and size (1, 2)."""
 
         def batch_of_one(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array)[None].to(self.device)
+            return torch.tensor(array, dtype=torch.float32, device=self.device)[None]
 
         return (
             batch_of_one(features.keypoints),
             batch_of_one(features.scores),
             batch_of_one(features.descriptors).mT,
-            batch_of_one(np.array(features.image_size, np.float32)),
+            batch_of_one(np.array(features.image_size)),
         )

@@ -91,7 +91,9 @@ class SuperPointExtractor:
         batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))
         batch = batch.to(self.device, non_blocking=True)[:, None].float() / 255
         scores, descriptor_maps = self._network(batch.contiguous(memory_format=torch.channels_last))
-        return scores[:, :height, :width], descriptor_maps
+        # In an image of one grey value there is no place to find again, whatever the network says.
+        varied = batch.amax(dim=(1, 2, 3)) > batch.amin(dim=(1, 2, 3))
+        return scores[:, :height, :width] * varied[:, None, None], descriptor_maps
 
     def _features(
         self,

@@ -5,6 +5,7 @@ Parameter names and shapes are those of the published checkpoints, so either loa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -153,4 +154,4 @@ class SuperGlue(nn.Module):
         x0, x1 = self.gnn(x0, x1)
         projected0, projected1 = self.final_proj(x0), self.final_proj(x1)  # (B, D, .)
         similarity: Tensor = projected0.mT @ projected1
-        return similarity / self.descriptor_dim**0.5
+        return similarity / math.sqrt(self.descriptor_dim)

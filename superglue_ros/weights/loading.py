@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import safetensors.torch
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from superglue_ros.errors import InputError
@@ -75,11 +76,13 @@ def read_checkpoint(path: Path) -> StateDict:
         InputError: The file cannot be read or holds something else.
     """
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read weights {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read weights {path}: {error.strerror}") from error
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load(data)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever the bytes lead it to
         raise InputError(
             f"{path} is not a checkpoint; give a .safetensors file or a torch.save'd state dict"
