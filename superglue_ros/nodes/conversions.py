@@ -41,9 +41,15 @@ def features_from_message(message: FeaturesMessage) -> Features:
         Features; where the message has no descriptors they are (N, 0).
 
     Raises:
-        InputError: The lengths of the arrays do not fit together, or a value is not finite.
+        InputError: The lengths of the arrays do not fit together, a value is not finite, or there
+            are keypoints of an image without pixels.
     """
     keypoints, scores = _keypoints_and_scores("keypoints", message.keypoints)
+    if len(keypoints) and not (message.width and message.height):
+        raise InputError(
+            f"{len(keypoints)} keypoints come from an image of {message.width}x{message.height} "
+            "pixels; does the publisher fill in width and height?"
+        )
     return Features(
         keypoints=keypoints,
         scores=scores,
@@ -90,8 +96,8 @@ def matches_from_message(message: MatchesMessage) -> tuple[Features, Features, M
     matches = Matches(
         matches0=np.array(message.matches0, np.int32),
         matches1=np.array(message.matches1, np.int32),
-        matching_scores0=np.array(message.matching_scores0, np.float32),
-        matching_scores1=np.array(message.matching_scores1, np.float32),
+        matching_scores0=_finite("matching_scores0", message.matching_scores0),
+        matching_scores1=_finite("matching_scores1", message.matching_scores1),
         matcher=message.matcher,
     )
     _check_indices(matches, features)
