@@ -15,6 +15,7 @@ from superglue_ros.errors import InputError
 
 Value = bool | int | float | str
 Config = TypeVar("Config", bound="Settings")
+Part = TypeVar("Part", bound="Settings")
 
 _NUMBERS: dict[type, tuple[type, ...]] = {int: (int,), float: (int, float)}
 
@@ -106,6 +107,11 @@ class Settings:
         """The settings of this configuration in their order of declaration."""
         return tuple(Setting(f.name, f.default, **f.metadata) for f in fields(cls))  # type: ignore[arg-type]
 
+    def part(self, config_type: type[Part], **more: Value) -> Part:
+        """The settings of another configuration that this one holds, with `more` beside them."""
+        shared = {f.name for f in fields(config_type)} & {f.name for f in fields(self)}
+        return config_type(**{name: getattr(self, name) for name in shared} | more)
+
     def updated(self: Config, **changes: Value) -> Config:
         """A copy with some values replaced.
 
@@ -148,12 +154,14 @@ class ImageConfig(Settings):
 
 
 @dataclass(frozen=True)
-class SuperPointConfig(ImageConfig, DeviceConfig):
-    """The SuperPoint extractor (arXiv 1712.07629)."""
+class SiftConfig(ImageConfig):
+    """SIFT features by OpenCV, as unit-length RootSIFT descriptors."""
 
-    weights: str = setting(
-        "superpoint", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
-    )
+
+@dataclass(frozen=True)
+class DetectionConfig(ImageConfig):
+    """Which pixels of SuperPoint's probability map become keypoints."""
+
     keypoint_threshold: float = setting(
         0.005, "Least detector probability of a keypoint.", minimum=0.0, maximum=1.0, live=True
     )
@@ -164,25 +172,42 @@ class SuperPointConfig(ImageConfig, DeviceConfig):
         maximum=64,
         live=True,
     )
+    mask_border: int = setting(
+        0,
+        "Pixels along the border of the image where no keypoint is taken.",
+        minimum=0,
+        maximum=8192,
+        live=True,
+    )
 
 
 @dataclass(frozen=True)
-class SiftConfig(ImageConfig):
-    """SIFT features by OpenCV, as unit-length RootSIFT descriptors."""
-
-
-@dataclass(frozen=True)
-class SuperGlueConfig(DeviceConfig):
-    """The SuperGlue matcher (arXiv 1911.11763)."""
+class SuperPointConfig(DetectionConfig, DeviceConfig):
+    """The SuperPoint extractor (arXiv 1712.07629)."""
 
     weights: str = setting(
-        "superglue", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
+        "superpoint", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
     )
+
+
+@dataclass(frozen=True)
+class AssignmentConfig(Settings):
+    """How SuperGlue's scores become matches."""
+
     match_threshold: float = setting(
         0.2, "Least assignment probability of a match.", minimum=0.0, maximum=1.0, live=True
     )
     sinkhorn_iterations: int = setting(
         100, "Iterations of the optimal-transport layer.", minimum=1, maximum=1000, live=True
+    )
+
+
+@dataclass(frozen=True)
+class SuperGlueConfig(AssignmentConfig, DeviceConfig):
+    """The SuperGlue matcher (arXiv 1911.11763)."""
+
+    weights: str = setting(
+        "superglue", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
     )
 
 
@@ -196,6 +221,34 @@ class NearestConfig(Settings):
 
 
 @dataclass(frozen=True)
+class KeyframeConfig(Settings):
+    """When a keyframe gives way to the frame that was matched to it last."""
+
+    keyframe_min_match_share: float = setting(
+        0.3,
+        "Least share of the keyframe's keypoints that are matched; below it the keyframe is "
+        "renewed.",
+        minimum=0.0,
+        maximum=1.0,
+        live=True,
+    )
+    keyframe_max_motion_px: float = setting(
+        0.0,
+        "Median distance in pixels that matches may move before the keyframe is renewed; 0: any.",
+        minimum=0.0,
+        maximum=16384.0,
+        live=True,
+    )
+    keyframe_max_age_sec: float = setting(
+        0.0,
+        "Seconds after which the keyframe is renewed; 0 for never.",
+        minimum=0.0,
+        maximum=86400.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
 class TransportConfig(Settings):
     """How a node takes its input from topics."""
 
@@ -204,33 +257,86 @@ class TransportConfig(Settings):
         "Reliability of the input subscriptions; auto follows the publisher.",
         choices=("auto", "best_effort", "reliable"),
     )
-    exact_sync: bool = setting(False, "Pair left and right only where their stamps are equal.")
+    exact_sync: bool = setting(False, "Pair messages only where their stamps are equal.")
     sync_slop_sec: float = setting(
         0.02,
-        "Largest difference in seconds between the stamps of a left and a right message.",
+        "Largest difference in seconds between the stamps of messages that belong together.",
         minimum=0.0,
         maximum=10.0,
     )
     sync_queue_size: int = setting(
-        10, "Messages of one side kept while the other is awaited.", minimum=1, maximum=1000
+        10, "Messages of one input kept while the others are awaited.", minimum=1, maximum=1000
     )
     process_every_frame: bool = setting(
         False,
         "Process every frame in order, making the publisher wait, rather than the newest only.",
     )
+    input_timeout_sec: float = setting(
+        5.0,
+        "Seconds without usable input after which the node says why; 0 for never.",
+        minimum=0.0,
+        maximum=3600.0,
+    )
 
 
 @dataclass(frozen=True)
-class NodeConfig(TransportConfig):
+class NodeConfig(DeviceConfig, TransportConfig):
     """What every node has."""
 
     autostart: bool = setting(
         True, "Configure and activate the node when it starts, without a life cycle manager."
     )
+    on_device_error: str = setting(
+        "drop_frame",
+        "What to do when the device fails, for want of memory say: drop_frame, and from then on "
+        "work with half as many keypoints (fewer_keypoints) or on the CPU (cpu).",
+        choices=("drop_frame", "fewer_keypoints", "cpu"),
+    )
 
 
 @dataclass(frozen=True)
-class SuperPointNodeConfig(NodeConfig, SuperPointConfig):
+class CameraConfig(Settings):
+    """Image topics and the masks on them."""
+
+    image_transport: str = setting(
+        "raw",
+        "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage at IMAGE/compressed.",
+        choices=("raw", "compressed"),
+    )
+    mask_file: str = setting(
+        "", "Image file of the camera's size, of the left camera's in stereo: no keypoint where 0."
+    )
+    right_mask_file: str = setting("", "The same for the right camera.")
+    use_mask_topic: bool = setting(
+        False,
+        "Await an image of the same stamp at mask, or left/mask and right/mask, for every image: "
+        "no keypoint where 0.",
+    )
+
+
+@dataclass(frozen=True)
+class MatchingConfig(KeyframeConfig):
+    """Which images are matched and what is published of it."""
+
+    mode: str = setting(
+        "sequential",
+        "sequential: each frame to the one before; keyframe: to the last keyframe; template: to "
+        "stored reference images; stereo: left to right of one moment.",
+        choices=("sequential", "keyframe", "template", "stereo"),
+    )
+    template_folder: str = setting(
+        "", "Folder of the reference images for mode template; more can be set by service."
+    )
+    superpoint_weights: str = setting(
+        "superpoint", "Weights of the SuperPoint that reference images are extracted with."
+    )
+    publish_assignment_matrix: bool = setting(
+        False, "Publish the assignment probabilities with the dustbins, 4 MiB a pair at 1024."
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NodeConfig):
     """The superpoint_node."""
 
     mode: str = setting(
@@ -245,15 +351,22 @@ class SuperPointNodeConfig(NodeConfig, SuperPointConfig):
 
 
 @dataclass(frozen=True)
-class SuperGlueNodeConfig(NodeConfig, SuperGlueConfig):
+class MatchingNodeConfig(MatchingConfig, NodeConfig):
+    """What the nodes that match have."""
+
+
+@dataclass(frozen=True)
+class SuperGlueNodeConfig(MatchingNodeConfig, SuperGlueConfig):
     """The superglue_node."""
 
-    mode: str = setting(
-        "sequential",
-        "sequential: each message of features to the one before; stereo: left/features to "
-        "right/features of one moment.",
-        choices=("sequential", "stereo"),
+
+@dataclass(frozen=True)
+class PipelineNodeConfig(MatchingNodeConfig, CameraConfig, DetectionConfig, AssignmentConfig):
+    """The pipeline_node."""
+
+    superpoint_weights: str = setting(
+        "superpoint", "Name of shipped SuperPoint weights, or path of a checkpoint."
     )
-    publish_assignment_matrix: bool = setting(
-        False, "Publish the assignment probabilities with the dustbins, 4 MiB a pair at 1024."
+    superglue_weights: str = setting(
+        "superglue", "Name of shipped SuperGlue weights, or path of a checkpoint."
     )

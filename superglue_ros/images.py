@@ -6,12 +6,16 @@ Images are (H, W) uint8 grey; pixel (0, 0) is the centre of the top-left pixel.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import FloatArray, GreyImage
+
+Points = TypeVar("Points", FloatArray, Tensor)
 
 
 def read_image(path: Path) -> GreyImage:
@@ -64,6 +68,31 @@ def check_grey(image: GreyImage) -> None:
         )
 
 
+def usable_pixels(image: GreyImage, mask: GreyImage | None, border: int) -> GreyImage:
+    """Where keypoints may be taken.
+
+    Args:
+        image: (H, W).
+        mask: None, or (H, W), 0 where nothing is to be taken.
+        border: Pixels along the border where nothing is to be taken.
+
+    Returns:
+        (H, W) uint8 of 0 and 1.
+
+    Raises:
+        InputError: The mask is not of the image's size.
+    """
+    if mask is not None and mask.shape != image.shape:
+        raise InputError(
+            f"mask is {mask.shape[1]}x{mask.shape[0]}, its image "
+            f"{image.shape[1]}x{image.shape[0]}: they must be of one size"
+        )
+    usable = np.zeros(image.shape, np.uint8)
+    inner = np.s_[border : image.shape[0] - border, border : image.shape[1] - border]
+    usable[inner] = 1 if mask is None else mask[inner] != 0
+    return usable
+
+
 def reduce_to_longest_side(image: GreyImage, longest_side: int) -> GreyImage:
     """Reduce an image whose longer side is above `longest_side` pixels; 0 keeps every size."""
     height, width = image.shape
@@ -75,16 +104,18 @@ def reduce_to_longest_side(image: GreyImage, longest_side: int) -> GreyImage:
 
 
 def rescale_keypoints(
-    keypoints: FloatArray, size_from: tuple[int, int], size_to: tuple[int, int]
-) -> FloatArray:
+    keypoints: Points, size_from: tuple[int, int], size_to: tuple[int, int]
+) -> Points:
     """Carry keypoints over from an image to the same image at another size.
 
     Pixel centres keep their place: (p + 0.5) * scale - 0.5.
 
     Args:
-        keypoints: (N, 2) in pixels of the first image.
+        keypoints: (N, 2) in pixels of the first image, an array or a tensor of float32.
         size_from: (width, height) of the first image.
         size_to: (width, height) of the second.
     """
-    scale = np.asarray(size_to, np.float32) / np.asarray(size_from, np.float32)
-    return np.asarray((keypoints + 0.5) * scale - 0.5, dtype=np.float32)
+    corners = keypoints + 0.5
+    corners[:, 0] *= size_to[0] / size_from[0]
+    corners[:, 1] *= size_to[1] / size_from[1]
+    return corners - 0.5

@@ -1,8 +1,11 @@
-"""Choice of the device that the networks run on."""
+"""The device that the networks run on: choice, memory, failures."""
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -25,3 +28,39 @@ def select_device(name: str) -> torch.device:
         if int(named[1] or 0) >= count:
             raise InputError(f"device {name!r} asked for, but PyTorch sees {count} GPUs; use cpu")
     return torch.device(name)
+
+
+class DeviceError(RuntimeError):
+    """The device could not do the work, for want of memory say; the next call may succeed."""
+
+
+@contextmanager
+def device_errors(device: torch.device) -> Iterator[None]:
+    """Turn a failure of the device within the `with` block into a DeviceError.
+
+    What the failed work had allocated is given back to the device first.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        out_of_memory = isinstance(error, torch.cuda.OutOfMemoryError)
+        if not out_of_memory and "CUDA error" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        error.__traceback__ = None  # it holds the frames that hold the tensors
+    else:
+        return
+    release_memory(device)
+    raise DeviceError(f"{device}: {reason}")
+
+
+def release_memory(device: torch.device) -> None:
+    """Give memory that is not in use back to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def allocated_mebibytes(device: torch.device) -> float:
+    """Memory of the device that this process has allocated; 0 for the CPU."""
+    return torch.cuda.memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0

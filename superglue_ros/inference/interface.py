@@ -10,6 +10,7 @@ from torch import Tensor
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage, Matches
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import mutual_matches
 
 
@@ -60,7 +61,27 @@ class Matcher(Protocol):
         """
 
 
-def check_descriptors(features: Features, dim: int) -> None:
+def check_extractors(
+    features0: Features | FeatureTensors, features1: Features | FeatureTensors, made_for: str
+) -> None:
+    """Raise InputError where features come from different extractors.
+
+    Args:
+        features0: Features of image 0.
+        features1: Features of image 1.
+        made_for: The extractor that the matcher was made for, empty where that is not known.
+    """
+    wanted = made_for or features0.extractor
+    for features in (features0, features1):
+        if features.extractor != wanted:
+            what = "the matcher was made for" if made_for else "the other image's are from"
+            raise InputError(
+                f"features are from extractor {features.extractor!r}, {what} {wanted!r}: "
+                "descriptors of different extractors cannot be compared"
+            )
+
+
+def check_descriptors(features: Features | FeatureTensors, dim: int) -> None:
     """Raise InputError unless the features carry descriptors of `dim` channels."""
     count, got = features.descriptors.shape
     if count and got == 0:
@@ -76,7 +97,11 @@ def check_descriptors(features: Features, dim: int) -> None:
 
 
 def no_matches(
-    features0: Features, features1: Features, matcher: str, *, with_assignment: bool
+    features0: Features | FeatureTensors,
+    features1: Features | FeatureTensors,
+    matcher: str,
+    *,
+    with_assignment: bool,
 ) -> Matches:
     """The result where an image has no keypoints: everything goes to the dustbins."""
     count0, count1 = len(features0), len(features1)

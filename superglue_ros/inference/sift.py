@@ -29,7 +29,7 @@ class SiftExtractor:
     def __init__(self, config: SiftConfig | None = None, **settings: Value) -> None:
         """Create the detector."""
         self.config = (config or SiftConfig()).updated(**settings)
-        self._sift = cv2.SIFT_create(nfeatures=self.config.max_keypoints)
+        self._sift = cv2.SIFT.create(nfeatures=self.config.max_keypoints)
 
     @property
     def name(self) -> str:
@@ -62,4 +62,4 @@ class SiftExtractor:
 
 def _root_sift(descriptors: np.ndarray) -> np.ndarray:
     totals = descriptors.sum(axis=1, keepdims=True)
-    return np.sqrt(descriptors / np.maximum(totals, 1e-12)).astype(np.float32)
+    return np.asarray(np.sqrt(descriptors / np.maximum(totals, 1e-12)), np.float32)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from superglue_ros.config import SuperGlueConfig, Value
 from superglue_ros.features import Features, Matches
-from superglue_ros.inference.device import select_device
+from superglue_ros.inference.device import device_errors, select_device
 from superglue_ros.inference.folding import fold_batch_norms
 from superglue_ros.inference.interface import (
     check_descriptors,
+    check_extractors,
     matches_from_assignment,
     no_matches,
 )
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import optimal_transport
 from superglue_ros.weights import load_superglue
+
+WARM_UP_KEYPOINTS = 64
 
 
 class SuperGlueMatcher:
@@ -33,6 +36,7 @@ class SuperGlueMatcher:
         config: The settings; replaced, it takes effect with the next call, but for the device and
             the weights.
         device: The torch device that the network is on.
+        licence: Licence of the weights.
     """
 
     def __init__(self, config: SuperGlueConfig | None = None, **settings: Value) -> None:
@@ -41,6 +45,8 @@ class SuperGlueMatcher:
         self.device = select_device(self.config.device)
         loaded = load_superglue(self.config.weights)
         self._name = loaded.name
+        self.licence = loaded.licence
+        self._extractor = loaded.extractor
         self._network = fold_batch_norms(loaded.network.eval()).to(self.device)
 
     @property
@@ -48,33 +54,63 @@ class SuperGlueMatcher:
         """Name of the weights and their digest."""
         return self._name
 
-    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Run once on random features, so that the first pair does not wait for what loads late."""
+        count = WARM_UP_KEYPOINTS
+        features = FeatureTensors(
+            keypoints=torch.rand(count, 2, device=self.device),
+            scores=torch.rand(count, device=self.device),
+            descriptors=torch.rand(count, self._network.descriptor_dim, device=self.device),
+            image_size=(1, 1),
+            extractor=self._extractor,
+        )
+        self.match_tensors(features, features)
+
     def match(
         self, features0: Features, features1: Features, *, with_assignment: bool = False
     ) -> Matches:
         """Match the features of two images; see `Matcher.match`."""
+        tensors0, tensors1 = (
+            FeatureTensors.from_features(features, self.device)
+            for features in (features0, features1)
+        )
+        return self.match_tensors(tensors0, tensors1, with_assignment=with_assignment)
+
+    @torch.inference_mode()
+    def match_tensors(
+        self,
+        features0: FeatureTensors,
+        features1: FeatureTensors,
+        *,
+        with_assignment: bool = False,
+    ) -> Matches:
+        """Match features that are on the matcher's device; else as `Matcher.match`.
+
+        Raises:
+            InputError: The descriptors do not fit each other or the matcher.
+            DeviceError: The device failed, for want of memory say.
+        """
         config = self.config
+        check_extractors(features0, features1, self._extractor)
         for features in (features0, features1):
             check_descriptors(features, self._network.descriptor_dim)
         if not len(features0) or not len(features1):
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
-        scores = self._network(*self._tensors(features0), *self._tensors(features1))
-        probabilities = optimal_transport(
-            scores, self._network.bin_score, config.sinkhorn_iterations
-        )
-        return matches_from_assignment(
-            probabilities, config.match_threshold, self.name, with_assignment=with_assignment
-        )
+        with device_errors(self.device):
+            scores = self._network(*_inputs(features0), *_inputs(features1))
+            probabilities = optimal_transport(
+                scores, self._network.bin_score, config.sinkhorn_iterations
+            )
+            return matches_from_assignment(
+                probabilities, config.match_threshold, self.name, with_assignment=with_assignment
+            )
 
-    def _tensors(self, features: Features) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Keypoints (1, N, 2), scores (1, N), descriptors (1, D, N) and size (1, 2)."""
 
-        def batch_of_one(array: np.ndarray) -> Tensor:
-            return torch.tensor(array, dtype=torch.float32, device=self.device)[None]
-
-        return (
-            batch_of_one(features.keypoints),
-            batch_of_one(features.scores),
-            batch_of_one(features.descriptors).mT,
-            batch_of_one(np.array(features.image_size)),
-        )
+def _inputs(features: FeatureTensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Keypoints (1, N, 2), scores (1, N), descriptors (1, D, N) and size (1, 2)."""
+    return (
+        features.keypoints[None],
+        features.scores[None],
+        features.descriptors.T[None],
+        features.keypoints.new_tensor([features.image_size]),
+    )

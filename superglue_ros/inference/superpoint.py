@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from superglue_ros.config import SuperPointConfig, Value
 from superglue_ros.features import Features, GreyImage
-from superglue_ros.images import check_grey, reduce_to_longest_side, rescale_keypoints
-from superglue_ros.inference.device import select_device
+from superglue_ros.images import (
+    check_grey,
+    reduce_to_longest_side,
+    rescale_keypoints,
+    usable_pixels,
+)
+from superglue_ros.inference.device import device_errors, select_device
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import (
-    SuperPoint,
     non_maximum_suppression,
     sample_descriptors,
     select_keypoints,
 )
 from superglue_ros.networks.superpoint import STRIDE
 from superglue_ros.weights import load_superpoint
+
+WARM_UP_SHAPE = (120, 160)
 
 
 def _pad_to_stride(image: GreyImage) -> GreyImage:
@@ -43,6 +50,7 @@ class SuperPointExtractor:
         config: The settings; replaced, it takes effect with the next call, but for the device and
             the weights.
         device: The torch device that the network is on.
+        licence: Licence of the weights.
     """
 
     def __init__(self, config: SuperPointConfig | None = None, **settings: Value) -> None:
@@ -51,37 +59,80 @@ class SuperPointExtractor:
         self.device = select_device(self.config.device)
         loaded = load_superpoint(self.config.weights)
         self._name = loaded.name
-        self._network = loaded.network.eval().to(
-            device=self.device, memory_format=torch.channels_last
-        )
+        self.licence = loaded.licence
+        self._network = loaded.network.eval().to(self.device)
+        for parameter in self._network.parameters():
+            if parameter.ndim == 4:  # convolutions run faster with the channels last
+                parameter.data = parameter.contiguous(memory_format=torch.channels_last)
 
     @property
     def name(self) -> str:
         """Name of the weights and their digest."""
         return self._name
 
+    def warm_up(self) -> None:
+        """Run once on noise, so that the first image does not wait for what loads at first use."""
+        noise = np.random.default_rng(0).integers(0, 256, WARM_UP_SHAPE, np.uint8)
+        self.extract_tensors([noise])
+
     def extract(self, image: GreyImage) -> Features:
         """Extract from one image; see `Extractor.extract_batch`."""
         return self.extract_batch([image])[0]
 
-    @torch.inference_mode()
     def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
         """Extract from several images; see `Extractor.extract_batch`."""
+        return [tensors.to_features() for tensors in self.extract_tensors(images)]
+
+    @torch.inference_mode()
+    def extract_tensors(
+        self, images: Sequence[GreyImage], masks: Sequence[GreyImage | None] | None = None
+    ) -> list[FeatureTensors]:
+        """Extract from several images and leave the results on the device.
+
+        Args:
+            images: Each (H, W) uint8 grey, of any size.
+            masks: For each image None, or (H, W) uint8 of its size: keypoints are taken where it is
+                not 0, as many as without it.
+
+        Returns:
+            Features of each image in order.
+
+        Raises:
+            InputError: An image is not (H, W) uint8, has no pixels, or is not of its mask's size.
+            DeviceError: The device failed, for want of memory say.
+        """
         config = self.config
         for image in images:
             check_grey(image)
+        usable = [
+            usable_pixels(image, mask, config.mask_border)
+            for image, mask in zip(images, masks or [None] * len(images), strict=True)
+        ]
+        with device_errors(self.device):
+            return self._extract(images, usable, config)
+
+    def _extract(
+        self, images: Sequence[GreyImage], usable: Sequence[GreyImage], config: SuperPointConfig
+    ) -> list[FeatureTensors]:
         reduced = [reduce_to_longest_side(image, config.resize) for image in images]
-        features: dict[int, Features] = {}
+        features: dict[int, FeatureTensors] = {}
         for indices in _group_by_shape(reduced):
             scores, descriptor_maps = self._run([reduced[index] for index in indices])
             scores = non_maximum_suppression(scores, config.nms_radius)
             for position, index in enumerate(indices):
-                features[index] = self._features(
-                    scores[position],
-                    descriptor_maps[position],
-                    config,
-                    reduced_size=reduced[index].shape[::-1],
-                    image_size=images[index].shape[::-1],
+                height, width = reduced[index].shape
+                keypoints, confidences = select_keypoints(
+                    scores[position] * self._scaled_mask(usable[index], width, height),
+                    config.keypoint_threshold,
+                    config.max_keypoints,
+                )
+                image_size = images[index].shape[::-1]
+                features[index] = FeatureTensors(
+                    keypoints=rescale_keypoints(keypoints, (width, height), image_size),
+                    scores=confidences,
+                    descriptors=sample_descriptors(keypoints, descriptor_maps[position]),
+                    image_size=image_size,
+                    extractor=self.name,
                 )
         return [features[index] for index in range(len(images))]
 
@@ -95,26 +146,9 @@ class SuperPointExtractor:
         varied = batch.amax(dim=(1, 2, 3)) > batch.amin(dim=(1, 2, 3))
         return scores[:, :height, :width] * varied[:, None, None], descriptor_maps
 
-    def _features(
-        self,
-        scores: Tensor,
-        descriptor_map: Tensor,
-        config: SuperPointConfig,
-        *,
-        reduced_size: tuple[int, int],
-        image_size: tuple[int, int],
-    ) -> Features:
-        keypoints, confidences = select_keypoints(
-            scores, config.keypoint_threshold, config.max_keypoints
-        )
-        descriptors = sample_descriptors(keypoints, descriptor_map)
-        return Features(
-            keypoints=rescale_keypoints(_to_numpy(keypoints), reduced_size, image_size),
-            scores=_to_numpy(confidences),
-            descriptors=_to_numpy(descriptors),
-            image_size=image_size,
-            extractor=self.name,
-        )
+    def _scaled_mask(self, usable: GreyImage, width: int, height: int) -> Tensor:
+        scaled = cv2.resize(usable, (width, height), interpolation=cv2.INTER_NEAREST)
+        return torch.from_numpy(scaled).to(self.device)
 
 
 def _group_by_shape(images: Sequence[GreyImage]) -> list[list[int]]:
@@ -123,7 +157,3 @@ def _group_by_shape(images: Sequence[GreyImage]) -> list[list[int]]:
     for index, image in enumerate(images):
         groups.setdefault(image.shape, []).append(index)
     return list(groups.values())
-
-
-def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:
-    return tensor.float().cpu().numpy()

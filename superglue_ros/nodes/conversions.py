@@ -20,17 +20,14 @@ from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.msg import Matches as MatchesMessage
 
 
-def features_to_message(
-    features: Features, header: Header, *, with_descriptors: bool
-) -> FeaturesMessage:
+def features_to_message(features: Features, header: Header) -> FeaturesMessage:
     """Features under the header of their image."""
     width, height = features.image_size
     message = FeaturesMessage(header=header, width=width, height=height)
     message.extractor = features.extractor
     message.keypoints = _floats(_keypoint_rows(features))
     message.descriptor_size = features.descriptors.shape[1]
-    if with_descriptors:
-        message.descriptors = _floats(features.descriptors)
+    message.descriptors = _floats(features.descriptors)
     return message
 
 

@@ -1,22 +1,32 @@
-"""What the nodes have in common: life cycle, parameters, inputs, worker, counts."""
+"""What the nodes have in common: life cycle, parameters, inputs, worker, counts, reports."""
 
 from __future__ import annotations
 
 import functools
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from std_srvs.srv import SetBool
 
 from superglue_ros.config import NodeConfig
 from superglue_ros.errors import InputError
-from superglue_ros.nodes.inputs import Pairing, TopicInput
+from superglue_ros.inference.device import (
+    DeviceError,
+    allocated_mebibytes,
+    release_memory,
+    select_device,
+)
+from superglue_ros.nodes.diagnostics import PERIOD_SEC, Reporter
+from superglue_ros.nodes.inputs import Joining, Stream, TopicInput, by_position
 from superglue_ros.nodes.parameters import (
     changed_config,
     declare_parameters,
@@ -25,17 +35,22 @@ from superglue_ros.nodes.parameters import (
 )
 from superglue_ros.nodes.synchroniser import NANOSECONDS, synchronisers
 from superglue_ros.nodes.worker import Worker
+from superglue_ros.timing import Stopwatch
 
 Config = TypeVar("Config", bound=NodeConfig)
-Frame = tuple[Any, ...]
+Messages = tuple[Any, ...]
+Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
-WATCH_PERIOD_SEC = 1.0
 WARNING_PERIOD_SEC = 5.0
 STOP_TIMEOUT_SEC = 1.0
 OUTPUT_DEPTH = 10
 
 
-Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
+class Frame(NamedTuple):
+    """The messages that are worked on together and when the last of them came."""
+
+    messages: Messages
+    arrival_sec: float
 
 
 def _transition(callback: Transition) -> Transition:
@@ -45,7 +60,7 @@ def _transition(callback: Transition) -> Transition:
     def wrapped(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return callback(node, state)
-        except InputError as error:
+        except (InputError, DeviceError) as error:
             node.get_logger().fatal(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:
@@ -56,183 +71,321 @@ def _transition(callback: Transition) -> Transition:
 
 
 class FrameNode(LifecycleNode, Generic[Config]):
-    """A node that takes frames of one or two messages and works on them in a thread.
+    """A node that joins messages to frames and works on them in a thread.
 
     A subclass says what to load and release, which topics make a frame, and what to do with one.
     Bad input is warned of once in a while and counted; it never ends the node.
 
     Attributes:
         config: The settings that are in force.
-        counts: Messages received, frames processed and frames dropped by reason.
+        stopwatch: For the stages of the frame in work.
     """
 
+    node_name: str
     config_type: type[Config]
-    input_type: type
 
-    def __init__(self, name: str, **node_options: Any) -> None:
+    def __init__(self, **node_options: Any) -> None:
         """Declare the parameters.
 
         Raises:
             InputError: A parameter has the wrong type or is out of range.
         """
-        super().__init__(name, **node_options)
+        super().__init__(self.node_name, **node_options)
         declare_parameters(self, self.config_type)
         self.config: Config = read_parameters(self, self.config_type)
         for line in unknown_parameters(self):
             self.get_logger().warning(line)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self.counts: Counter[str] = Counter()
+        self.stopwatch = Stopwatch()
+        self._counts: Counter[str] = Counter()
         self._counts_lock = Lock()
         self._inputs: list[TopicInput] = []
+        self._joining: Joining | None = None
+        self._outputs: list[Publisher] = []
         self._worker: Worker[Frame] | None = None
         self._watch: Any = None
         self._configured = False
+        self._enabled = True
+        self._last_usable_sec = 0.0
+        self._last_error = ""
+        self._reported_problem = ""
+        self._reporter = Reporter(self)
+        self.create_service(SetBool, "enable", self._on_enable)
 
-    def load(self) -> None:
-        """Load the networks and create the publishers; may raise InputError."""
+    # What a subclass provides
+
+    def load_networks(self) -> None:
+        """Load and warm the networks; may raise InputError or DeviceError."""
         raise NotImplementedError
 
-    def release(self) -> None:
-        """Undo `load`."""
+    def release_networks(self) -> None:
+        """Let go of the networks and what was computed with them."""
         raise NotImplementedError
 
-    def input_topics(self) -> tuple[str, ...]:
-        """The topic, or the left and the right topic, that make a frame."""
+    def create_outputs(self) -> None:
+        """Create the publishers of the results with `add_output`."""
         raise NotImplementedError
 
-    def process(self, frame: Frame) -> None:
-        """Work on the message or the pair of messages of one frame; may raise InputError."""
+    def streams(self) -> list[Stream]:
+        """The topics of which one message each makes a frame."""
         raise NotImplementedError
 
-    def apply(self, config: Config) -> None:
-        """Take over changed live settings with the next frame."""
+    def process(self, messages: Messages) -> None:
+        """Work on the messages of one frame; may raise InputError or DeviceError."""
         raise NotImplementedError
+
+    def apply_settings(self) -> None:
+        """Take over live settings of `config` that have changed, with the next frame."""
+        raise NotImplementedError
+
+    def networks(self) -> dict[str, tuple[str, str]]:
+        """For each network that is loaded its weights and their licence."""
+        raise NotImplementedError
+
+    def halve_keypoints(self) -> int:
+        """Work with half as many keypoints from now on; returns their number."""
+        raise NotImplementedError
+
+    # What a subclass uses
+
+    def warn(self, text: str) -> None:
+        """Warn of bad input, at most once in a few seconds."""
+        self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_SEC)
+
+    def add_output(self, message_type: type, topic: str) -> Publisher:
+        """A publisher of results: reliable, so that either kind of reader hears them."""
+        every = self.config.process_every_frame
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST,
+            depth=OUTPUT_DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE,
+        )
+        publisher = self.create_lifecycle_publisher(message_type, topic, qos)
+        self._outputs.append(publisher)
+        return publisher
+
+    def run_between_frames(self, job: Callable[[], None]) -> bool:
+        """Run a job in the thread that has the networks; False while the node is not active."""
+        if self._worker is None:
+            return False
+        self._worker.run(job)
+        return True
+
+    # Life cycle
 
     @_transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the networks with the parameters as they are now."""
         self.config = read_parameters(self, self.config_type)
-        self.load()
+        self.load_networks()
+        self.create_outputs()
         self._configured = True
         return TransitionCallbackReturn.SUCCESS
 
     @_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to work."""
+        succeeded = super().on_activate(state)  # the publishers, before there is work for them
         self._worker = Worker(
-            self._process_safely,
+            self._work,
             keep_every_item=self.config.process_every_frame,
-            on_replaced=lambda _: self._count("dropped: a newer frame came first"),
+            on_dropped=lambda frame, reason: self._drop(len(frame.messages), reason),
         )
-        topics = self.input_topics()
-        if len(topics) == 2:
-            library = synchronisers()
-            self.get_logger().info(f"pairing by {library.library}")
-            pairing = Pairing(library, self.config, self._hand_over, self._on_stamps_reset)
-            handlers = [lambda message, i=i: pairing.add(i, message) for i in range(2)]
-        else:
-            handlers = [self._hand_over]
+        streams = self.streams()
         self._inputs = [
-            TopicInput(self, self.input_type, topic, self.config, self._checked(handler))
-            for topic, handler in zip(topics, handlers, strict=True)
+            TopicInput(self, stream, self.config, handler)
+            for stream, handler in zip(streams, self._handlers(len(streams)), strict=True)
         ]
-        self._watch = self.create_timer(WATCH_PERIOD_SEC, self._on_watch)
+        self._last_usable_sec = time.monotonic()
+        self._watch = self.create_timer(PERIOD_SEC, self._on_watch)
         names = ", ".join(topic_input.topic for topic_input in self._inputs)
         self.get_logger().info(f"listening to {names}")
-        return super().on_activate(state)
+        return succeeded
 
+    @_transition
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop working."""
         self.stop()
         return super().on_deactivate(state)
 
+    @_transition
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the networks and their memory."""
         self._configured = False
-        self.release()
+        for output in self._outputs:
+            self.destroy_lifecycle_publisher(output)
+        self._outputs = []
+        self._release_memory()
         return TransitionCallbackReturn.SUCCESS
 
+    @_transition
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop working, from whatever state."""
         self.stop()
         return TransitionCallbackReturn.SUCCESS
 
-    def warn(self, text: str) -> None:
-        """Warn of bad input, at most once in a few seconds."""
-        self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_SEC)
-
-    def output_qos(self) -> QoSProfile:
-        """Quality of service of the results: reliable, so that either kind of reader hears them."""
-        every = self.config.process_every_frame
-        return QoSProfile(
-            history=HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST,
-            depth=OUTPUT_DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE,
-        )
-
-    def worker_has_ended(self) -> bool:
-        """Whether no frame is being worked on any more."""
-        return self._worker is None
-
-    def stop(self) -> None:
-        """Unsubscribe and stop working; does nothing where that was done already."""
+    def stop(self) -> bool:
+        """Unsubscribe and stop working; returns whether no frame is in work any more."""
         for topic_input in self._inputs:
             topic_input.close()
-        self._inputs = []
         if self._watch is not None:
             self.destroy_timer(self._watch)
             self._watch = None
-        if self._worker is not None and self._worker.stop(STOP_TIMEOUT_SEC):
-            self._worker = None
+        worker, self._worker = self._worker, None
+        has_ended = worker is None or worker.stop(STOP_TIMEOUT_SEC)
+        self._close_counts()
+        return has_ended
 
-    def _checked(self, handler: Any) -> Any:
-        """Count a message and let it through where its stamp is one."""
+    # Frames
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Messages received, processed and dropped by reason since the start.
+
+        What is received and neither processed nor dropped is in work or waiting.
+        """
+        with self._counts_lock:
+            counts = Counter(self._counts)
+        for index, topic_input in enumerate(self._inputs):
+            counts["received"] += topic_input.received
+            if self._joining is not None:
+                counts["dropped: no partner"] += self._joining.unpaired(index)
+        return +counts
+
+    def _close_counts(self) -> None:
+        """Put the counts of the inputs into the sum before they go."""
+        if self._joining is not None:
+            for index in range(len(self._inputs)):
+                self._drop(self._joining.waiting(index), "the node was deactivated")
+        counts = self.counts
+        with self._counts_lock:
+            self._counts = counts
+        self._inputs, self._joining = [], None
+
+    def _handlers(self, count: int) -> list[Callable[[Any], None]]:
+        """What to do with the messages of each input."""
+        if count == 1:
+            return [self._checked(self._hand_over)]
+        library = synchronisers()
+        self.get_logger().info(f"joining {count} inputs by {library.library}")
+        self._joining = Joining(library, self.config, count, self._hand_over, self._on_set_back)
+        return [self._checked(handler) for handler in by_position(self._joining.add, count)]
+
+    def _checked(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Let a message through where the node is enabled and the stamp is one."""
 
         def on_message(message: Any) -> None:
-            self._count("received")
             stamp = message.header.stamp
-            if stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
-                self._count("dropped: impossible stamp")
-                self.warn(f"impossible stamp {stamp.sec} s {stamp.nanosec} ns")
-                return
-            handler(message)
+            if not self._enabled:
+                self._drop(1, "the node is disabled")
+            elif stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
+                self._drop(1, "impossible stamp")
+                self.warn(f"impossible stamp: {stamp.sec} s and {stamp.nanosec} ns")
+            else:
+                handler(message)
 
         return on_message
 
-    def _hand_over(self, *frame: Any) -> None:
-        if self._worker is not None:
-            self._worker.put(frame)
+    def _hand_over(self, *messages: Any) -> None:
+        if self._worker is None:
+            self._drop(len(messages), "the node was deactivated")
+        else:
+            self._worker.put(Frame(messages, time.monotonic()))
 
-    def _process_safely(self, frame: Frame) -> None:
+    def _work(self, frame: Frame) -> None:
+        """Process a frame in the worker's thread, whatever comes."""
+        count = len(frame.messages)
+        self.stopwatch.begin_frame()
+        self.stopwatch.add("wait", (time.monotonic() - frame.arrival_sec) * 1e3)
         try:
-            self.process(frame)
+            self.process(frame.messages)
         except InputError as error:
-            self._count("dropped: bad input")
+            self._last_error = str(error)
+            self._drop(count, "bad input")
             self.warn(str(error))
+        except DeviceError as error:
+            self._drop(count, "device error")
+            self._on_device_error(error)
         except Exception:  # a defect of ours must not end the thread that all frames go through
-            self._count("dropped: internal error")
+            self._drop(count, "internal error")
             self.get_logger().error(
                 traceback.format_exc(), throttle_duration_sec=WARNING_PERIOD_SEC
             )
         else:
-            self._count("processed")
+            self._count("processed", count)
+            self._last_usable_sec = time.monotonic()
+            self.stopwatch.add("total", (self._last_usable_sec - frame.arrival_sec) * 1e3)
+            self.stopwatch.end_frame()
+            self._reporter.timing(frame.messages[-1].header, self.stopwatch.frame_ms)
 
-    def _count(self, what: str) -> None:
+    def _on_device_error(self, error: DeviceError) -> None:
+        self.get_logger().error(str(error), throttle_duration_sec=WARNING_PERIOD_SEC)
+        if self.config.on_device_error == "fewer_keypoints":
+            self.get_logger().warning(f"going on with {self.halve_keypoints()} keypoints")
+        elif self.config.on_device_error == "cpu":
+            self.get_logger().warning("going on with the CPU")
+            self.config = self.config.updated(device="cpu")
+            self._release_memory()
+            self.load_networks()
+
+    def _release_memory(self) -> None:
+        self.release_networks()
+        release_memory(select_device(self.config.device))
+
+    def _drop(self, count: int, reason: str) -> None:
+        self._count(f"dropped: {reason}", count)
+
+    def _count(self, what: str, count: int) -> None:
         with self._counts_lock:
-            self.counts[what] += 1
+            self._counts[what] += count
+
+    # Watching
 
     def _on_watch(self) -> None:
         for topic_input in self._inputs:
             topic_input.follow_publisher()
+        problem = self._problem()
+        if problem and problem != self._reported_problem:
+            self.get_logger().warning(problem)
+        self._reported_problem = problem
+        self._reporter.diagnostics(problem, self._facts(), self.counts, self.stopwatch.statistics())
 
-    def _on_stamps_reset(self) -> None:
-        self._count("stamps set back")
+    def _facts(self) -> dict[str, str]:
+        """Device, weights and licences."""
+        device = select_device(self.config.device)
+        facts = {"device": str(device), "device memory [MiB]": f"{allocated_mebibytes(device):.1f}"}
+        for network, (weights, licence) in self.networks().items():
+            facts |= {f"{network} weights": weights, f"{network} licence": licence}
+        return facts
+
+    def _problem(self) -> str:
+        """Why there has been no usable input for too long; empty where there has."""
+        timeout_sec = self.config.input_timeout_sec
+        silent_sec = time.monotonic() - self._last_usable_sec
+        idle = self._worker is not None and self._worker.is_idle
+        if not timeout_sec or silent_sec < timeout_sec or not idle or not self._enabled:
+            return ""
+        reasons = [reason for reason in (one.problem() for one in self._inputs) if reason]
+        if not reasons and self._joining is not None and not self.counts["processed"]:
+            reasons = [self._joining.problem()]
+        reasons += [f"last unusable input: {self._last_error}"] if self._last_error else []
+        why = "; ".join(reasons) or "the publisher has fallen silent"
+        return f"no usable input for {timeout_sec:g} s: {why}"
+
+    def _on_set_back(self) -> None:
         self.warn("stamps jumped back: what waited for a partner was let go")
+
+    def _on_enable(self, request: Any, response: Any) -> Any:
+        self._enabled = request.data
+        self._last_usable_sec = time.monotonic()
+        response.success = True
+        response.message = "enabled" if request.data else "disabled"
+        return response
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         config, result = changed_config(self.config, parameters, running=self._configured)
         if result.successful and config is not self.config:
             self.config = config
             if self._configured:
-                self.apply(config)
+                self.apply_settings()
         return result

@@ -1,9 +1,12 @@
-"""Subscriptions that follow their publishers, and the pairing of two of them."""
+"""Subscriptions that follow their publishers, and the joining of several of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -11,10 +14,23 @@ from rclpy.subscription import Subscription
 
 from superglue_ros.config import TransportConfig
 from superglue_ros.nodes.synchroniser import NANOSECONDS, Synchronisers, stamp_nanoseconds
+from superglue_ros.partners import RESET_SEC
 
 LIVE_DEPTH = 5
-RESET_SEC = 1.0
-"""A stamp that is this much older than the last one means that time was set back."""
+
+
+class Stream(NamedTuple):
+    """A topic to subscribe to.
+
+    Attributes:
+        topic: Relative name, which may be remapped.
+        message_type: Class of its messages.
+        suffix: What follows the name after remapping, as in IMAGE/compressed.
+    """
+
+    topic: str
+    message_type: type
+    suffix: str = ""
 
 
 class TopicInput:
@@ -22,26 +38,29 @@ class TopicInput:
 
     Args:
         node: The node that subscribes.
-        message_type: Class of the messages.
-        topic: Relative name of the topic.
+        stream: What to subscribe to.
         config: How to subscribe.
         on_message: Called with each message.
+
+    Attributes:
+        topic: The full name of the topic.
+        received: Messages that came.
     """
 
     def __init__(
         self,
         node: Node,
-        message_type: type,
-        topic: str,
+        stream: Stream,
         config: TransportConfig,
         on_message: Callable[[Any], None],
     ) -> None:
         """Subscribe."""
         self._node = node
-        self._message_type = message_type
+        self._message_type = stream.message_type
         self._config = config
         self._on_message = on_message
-        self.topic = node.resolve_topic_name(topic)
+        self.topic = node.resolve_topic_name(stream.topic) + stream.suffix
+        self.received = 0
         self._reliability = self._wanted_reliability()
         self._subscription = self._subscribe()
 
@@ -58,33 +77,49 @@ class TopicInput:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
 
+    def problem(self) -> str:
+        """Why nothing comes, as far as the graph of nodes tells; empty where it does not."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        if not publishers:
+            return f"no publisher on {self.topic}"
+        wanted = _type_name(self._message_type)
+        types = {publisher.topic_type for publisher in publishers}
+        if wanted not in types:
+            return f"{self.topic} carries {', '.join(sorted(types))}, not {wanted}"
+        offered = {publisher.qos_profile.reliability for publisher in publishers}
+        asks_for_more = self._reliability == ReliabilityPolicy.RELIABLE
+        if asks_for_more and offered == {ReliabilityPolicy.BEST_EFFORT}:
+            return f"incompatible QoS: {self.topic} is published best_effort; set qos to auto"
+        return "" if self.received else f"nothing has come on {self.topic} from its publisher"
+
+    def _receive(self, message: Any) -> None:
+        self.received += 1
+        self._on_message(message)
+
     def _subscribe(self) -> Subscription:
         every = self._config.process_every_frame
         history = HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST
         depth = max(LIVE_DEPTH, self._config.sync_queue_size)
         qos = QoSProfile(history=history, depth=depth, reliability=self._reliability)
-        return self._node.create_subscription(
-            self._message_type, self.topic, self._on_message, qos
-        )
+        return self._node.create_subscription(self._message_type, self.topic, self._receive, qos)
 
     def _wanted_reliability(self) -> ReliabilityPolicy:
         if self._config.qos != "auto":
             return ReliabilityPolicy[self._config.qos.upper()]
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         offered = {publisher.qos_profile.reliability for publisher in publishers}
-        every_one_is_reliable = offered == {ReliabilityPolicy.RELIABLE}
-        return (
-            ReliabilityPolicy.RELIABLE if every_one_is_reliable else ReliabilityPolicy.BEST_EFFORT
-        )
+        all_reliable = offered == {ReliabilityPolicy.RELIABLE}
+        return ReliabilityPolicy.RELIABLE if all_reliable else ReliabilityPolicy.BEST_EFFORT
 
 
-class Pairing:
-    """Pairs messages of a left and a right input by their stamps.
+class Joining:
+    """Joins the messages of several inputs by their stamps.
 
     Args:
         library: Whose synchronisers to use.
         config: Exact or approximate, slop and queue.
-        on_pair: Called with the left and the right message.
+        count: The number of inputs.
+        on_joined: Called with one message of each input.
         on_reset: Called where stamps jump back and what was waiting is let go.
     """
 
@@ -92,34 +127,77 @@ class Pairing:
         self,
         library: Synchronisers,
         config: TransportConfig,
-        on_pair: Callable[[Any, Any], None],
+        count: int,
+        on_joined: Callable[..., None],
         on_reset: Callable[[], None],
     ) -> None:
         """Start with nothing waiting."""
         self._library = library
         self._config = config
-        self._on_pair = on_pair
+        self._on_joined = on_joined
         self._on_reset = on_reset
-        self._newest = [0, 0]
+        self._added = [0] * count
+        self._joined = 0
+        self._recent: list[deque[int]] = []
         self._start()
 
     def add(self, index: int, message: Any) -> None:
-        """Take a message of input `index`, 0 for left and 1 for right."""
+        """Take a message of one input."""
         stamp = stamp_nanoseconds(message)
-        if stamp < self._newest[index] - RESET_SEC * NANOSECONDS:
-            self._newest = [0, 0]
+        recent = self._recent[index]
+        if recent and stamp < max(recent) - RESET_SEC * NANOSECONDS:
             self._start()
             self._on_reset()
-        self._newest[index] = max(stamp, self._newest[index])
+        self._recent[index].append(stamp)
+        self._added[index] += 1
         self._filters[index].signalMessage(message)
 
+    def unpaired(self, index: int) -> int:
+        """Messages of one input that will not find their partners any more."""
+        return self._added[index] - self._joined - len(self._synchroniser.queues[index])
+
+    def waiting(self, index: int) -> int:
+        """Messages of one input that wait for their partners."""
+        return len(self._synchroniser.queues[index])
+
+    def problem(self) -> str:
+        """Why nothing is joined; empty while an input is silent."""
+        if not all(self._recent):
+            return ""
+        gap = min(max(stamps) - min(stamps) for stamps in product(*self._recent))
+        slop_sec = 0.0 if self._config.exact_sync else self._config.sync_slop_sec
+        return (
+            f"never synchronised: stamps differ by {gap / 1e6:.3g} ms or more, "
+            f"allowed are {slop_sec * 1e3:g} ms"
+        )
+
     def _start(self) -> None:
-        self._filters = [self._library.SimpleFilter(), self._library.SimpleFilter()]
-        queue_size, slop = self._config.sync_queue_size, self._config.sync_slop_sec
-        if self._config.exact_sync or slop == 0:
-            pairs = self._library.TimeSynchronizer(self._filters, queue_size)
+        count, queue_size = len(self._added), self._config.sync_queue_size
+        self._recent = [deque(maxlen=LIVE_DEPTH) for _ in range(count)]
+        self._filters = [self._library.SimpleFilter() for _ in range(count)]
+        if self._config.exact_sync or self._config.sync_slop_sec == 0:
+            self._synchroniser = self._library.TimeSynchronizer(self._filters, queue_size)
         else:
             # message_filters wants a difference below the slop: a nanosecond makes it "at most".
-            slop += 1 / NANOSECONDS
-            pairs = self._library.ApproximateTimeSynchronizer(self._filters, queue_size, slop)
-        pairs.registerCallback(self._on_pair)
+            slop_sec = self._config.sync_slop_sec + 1 / NANOSECONDS
+            self._synchroniser = self._library.ApproximateTimeSynchronizer(
+                self._filters, queue_size, slop_sec
+            )
+        self._synchroniser.registerCallback(self._join)
+
+    def _join(self, *messages: Any) -> None:
+        # Both libraries take the messages out of the queues only after or before this call;
+        # counted here, they are out of them whenever the counts are read.
+        self._joined += 1
+        self._on_joined(*messages)
+
+
+def by_position(handle: Callable[[int, Any], None], count: int) -> Sequence[Callable[[Any], None]]:
+    """A callback for each input that adds its position."""
+    return [functools.partial(handle, index) for index in range(count)]
+
+
+def _type_name(message_type: type) -> str:
+    """As in sensor_msgs/msg/Image."""
+    package, kind, *_ = message_type.__module__.split(".")
+    return f"{package}/{kind}/{message_type.__name__}"

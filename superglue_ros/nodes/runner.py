@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -29,7 +30,7 @@ def run_node(node_type: type[FrameNode[Any]]) -> None:
     try:
         status, worker_has_ended = _run(node_type)
     except InputError as error:
-        print(f"{os.path.basename(sys.argv[0])}: error: {error}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         status = USER_ERROR
     rclpy.try_shutdown()
     if not worker_has_ended:
@@ -53,25 +54,26 @@ def _run(node_type: type[FrameNode[Any]]) -> tuple[int, bool]:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        node.stop()
+        worker_has_ended = node.stop()
         executor.shutdown(timeout_sec=0)
-        worker_has_ended = node.worker_has_ended()
         if rclpy.ok():
             node.destroy_node()
     return status, worker_has_ended
 
 
 def _start(node: FrameNode[Any]) -> bool:
-    succeeded = TransitionCallbackReturn.SUCCESS
-    return node.trigger_configure() == succeeded and node.trigger_activate() == succeeded
+    return all(
+        transition() == TransitionCallbackReturn.SUCCESS
+        for transition in (node.trigger_configure, node.trigger_activate)
+    )
 
 
 def _help(node_type: type[FrameNode[Any]]) -> str:
     lines = [
         (node_type.__doc__ or "").splitlines()[0],
         "",
-        "usage: ros2 run superglue_ros NODE --ros-args [-p PARAMETER:=VALUE] [-r TOPIC:=TOPIC] "
-        "[-r __ns:=/NAMESPACE]",
+        f"usage: ros2 run superglue_ros {node_type.node_name} --ros-args [-p PARAMETER:=VALUE] "
+        "[-r TOPIC:=TOPIC] [-r __ns:=/NAMESPACE]",
         "",
         "parameters:",
     ]

@@ -5,76 +5,95 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import Image
 
 from superglue_ros.config import SuperPointNodeConfig
 from superglue_ros.inference import SuperPointExtractor
 from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.nodes.conversions import features_to_message
-from superglue_ros.nodes.frame_node import Frame, FrameNode
-from superglue_ros.nodes.image_decoding import ImageDecoder, image_decoder
+from superglue_ros.nodes.frame_node import FrameNode, Messages
+from superglue_ros.nodes.image_source import ImageSource
+from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.runner import run_node
 
 
 class SuperPointNode(FrameNode[SuperPointNodeConfig]):
     """Extracts features from one camera, or from both of a stereo pair as one batch."""
 
+    node_name = "superpoint_node"
     config_type = SuperPointNodeConfig
-    input_type = Image
 
     def __init__(self, **node_options: Any) -> None:
         """Declare the parameters; see `FrameNode`."""
-        super().__init__("superpoint_node", **node_options)
+        super().__init__(**node_options)
         self._extractor: SuperPointExtractor | None = None
-        self._decoder: ImageDecoder | None = None
-        self._outputs: list[Publisher] = []
+        self._source: ImageSource | None = None
+        self._features_outputs: list[Publisher] = []
 
-    def input_topics(self) -> tuple[str, ...]:
-        """`image`, or `left/image` and `right/image`."""
-        return tuple(f"{camera}image" for camera in self._cameras())
+    @property
+    def extractor(self) -> SuperPointExtractor:
+        """The extractor of a configured node."""
+        assert self._extractor is not None
+        return self._extractor
 
-    def load(self) -> None:
-        """Load SuperPoint and create a publisher for each camera."""
+    @property
+    def source(self) -> ImageSource:
+        """The image topics of a configured node."""
+        assert self._source is not None
+        return self._source
+
+    def load_networks(self) -> None:
+        """Load SuperPoint."""
+        self._source = ImageSource(self.config, stereo=self.config.mode == "stereo")
         self._extractor = SuperPointExtractor(self.config)
-        self._decoder = image_decoder()
-        self._outputs = [
-            self.create_lifecycle_publisher(FeaturesMessage, f"{camera}features", self.output_qos())
-            for camera in self._cameras()
-        ]
+        self._extractor.warm_up()
         self.get_logger().info(
             f"{self._extractor.name} on {self._extractor.device}, "
-            f"images decoded by {self._decoder.library}"
+            f"images decoded by {self._source.library}"
         )
 
-    def release(self) -> None:
-        """Undo `load`."""
+    def release_networks(self) -> None:
+        """Let go of SuperPoint."""
         self._extractor = None
-        for publisher in self._outputs:
-            self.destroy_lifecycle_publisher(publisher)
-        self._outputs = []
 
-    def apply(self, config: SuperPointNodeConfig) -> None:
-        """Take over changed live settings with the next frame."""
+    def networks(self) -> dict[str, tuple[str, str]]:
+        """For each network that is loaded its weights and their licence."""
+        loaded = self._extractor
+        return {} if loaded is None else {"SuperPoint": (loaded.name, loaded.licence)}
+
+    def create_outputs(self) -> None:
+        """Create a publisher for each camera."""
+        self._features_outputs = [
+            self.add_output(FeaturesMessage, f"{camera}features") for camera in self.source.cameras
+        ]
+
+    def streams(self) -> list[Stream]:
+        """The image and mask topics."""
+        return self.source.streams
+
+    def apply_settings(self) -> None:
+        """Take over live settings that have changed, with the next frame."""
         if self._extractor is not None:
-            self._extractor.config = config
+            self._extractor.config = self.config
 
-    def process(self, frame: Frame) -> None:
+    def process(self, messages: Messages) -> None:
         """Extract from the images of one frame and publish their features."""
-        assert self._extractor is not None and self._decoder is not None
-        images = [self._decoder.decode(message) for message in frame]
-        for publisher, image_message, features in zip(
-            self._outputs, frame, self._extractor.extract_batch(images), strict=True
-        ):
-            publisher.publish(
-                features_to_message(
-                    features,
-                    image_message.header,
-                    with_descriptors=self.config.publish_descriptors,
-                )
-            )
+        with self.stopwatch.stage("decode"):
+            images, masks = self.source.decode(messages)
+        with self.stopwatch.stage("extract"):
+            tensors = self.extractor.extract_tensors(images, masks)
+            wanted = self.config.publish_descriptors
+            features = [one.to_features(with_descriptors=wanted) for one in tensors]
+        with self.stopwatch.stage("publish"):
+            for output, message, one in zip(
+                self._features_outputs, messages, features, strict=False
+            ):
+                output.publish(features_to_message(one, message.header))
 
-    def _cameras(self) -> tuple[str, ...]:
-        return ("left/", "right/") if self.config.mode == "stereo" else ("",)
+    def halve_keypoints(self) -> int:
+        """Keep half as many keypoints from now on."""
+        self.config = self.config.updated(max_keypoints=max(1, self.config.max_keypoints // 2))
+        self.apply_settings()
+        return self.config.max_keypoints
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Pairing of messages by their stamps.
+"""Joining of messages by their stamps.
 
 message_filters does it where the ROS installation has it; a ROS from pip has not, so classes of the
 same interface stand in. `synchronisers` is the one place of that choice.
@@ -31,51 +31,55 @@ class SimpleFilter:
 
 
 class ApproximateTimeSynchronizer(SimpleFilter):
-    """Pairs messages whose stamps differ by less than `slop` seconds.
+    """Joins messages, one of each input, whose stamps differ by less than `slop` seconds.
 
-    Each message is used once, with the nearest in time of the others; the oldest that overflow a
-    queue are let go.
+    Each message is used once, with those of the others that are nearest to it in time; the oldest
+    that overflow a queue are let go.
 
     Args:
-        fs: Two filters.
-        queue_size: Messages of each kept while the other is awaited.
+        fs: The inputs.
+        queue_size: Messages of each kept while the others are awaited.
         slop: Seconds.
     """
 
     def __init__(self, fs: Sequence[SimpleFilter], queue_size: int, slop: float) -> None:
-        """Attach to the filters."""
+        """Attach to the inputs."""
         super().__init__()
+        self.queues: list[dict[int, Any]] = [{} for _ in fs]
         self._queue_size = queue_size
         self._slop = round(slop * NANOSECONDS)
-        self._queues: list[dict[int, Any]] = [{} for _ in fs]
         for index, source in enumerate(fs):
             source.registerCallback(self._add, index)
 
-    def _matches(self, difference: int) -> bool:
-        return difference < self._slop
+    def _belong_together(self, stamps: Sequence[int]) -> bool:
+        return max(stamps) - min(stamps) < self._slop
 
     def _add(self, message: Any, index: int) -> None:
-        own, other = self._queues[index], self._queues[1 - index]
         stamp = stamp_nanoseconds(message)
-        nearest = min(other, key=lambda candidate: abs(candidate - stamp), default=None)
-        if nearest is None or not self._matches(abs(nearest - stamp)):
-            own[stamp] = message
-            while len(own) > self._queue_size:
-                del own[min(own)]
+        own = self.queues[index]
+        own[stamp] = message
+        while len(own) > self._queue_size:
+            del own[min(own)]
+        if stamp not in own or not all(self.queues):
             return
-        pair = (message, other.pop(nearest))
-        self.signalMessage(*(pair if index == 0 else pair[::-1]))
+        nearest = [
+            stamp if queue is own else min(queue, key=lambda other: abs(other - stamp))
+            for queue in self.queues
+        ]
+        if self._belong_together(nearest):
+            joined = [queue.pop(at) for queue, at in zip(self.queues, nearest, strict=True)]
+            self.signalMessage(*joined)
 
 
 class TimeSynchronizer(ApproximateTimeSynchronizer):
-    """Pairs messages whose stamps are equal."""
+    """Joins messages, one of each input, whose stamps are equal."""
 
     def __init__(self, fs: Sequence[SimpleFilter], queue_size: int) -> None:
-        """Attach to the filters."""
+        """Attach to the inputs."""
         super().__init__(fs, queue_size, slop=0.0)
 
-    def _matches(self, difference: int) -> bool:
-        return difference == 0
+    def _belong_together(self, stamps: Sequence[int]) -> bool:
+        return max(stamps) == min(stamps)
 
 
 class Synchronisers(NamedTuple):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Job = Callable[[], None]
 
 
 class Worker(Generic[Item]):
@@ -19,7 +20,7 @@ class Worker(Generic[Item]):
     Args:
         process: Called with each item; it must not raise.
         keep_every_item: Whether to wait rather than to replace.
-        on_replaced: Called with each item that was replaced unprocessed.
+        on_dropped: Called with each item that is not going to be processed, and the reason.
     """
 
     def __init__(
@@ -27,51 +28,76 @@ class Worker(Generic[Item]):
         process: Callable[[Item], None],
         *,
         keep_every_item: bool,
-        on_replaced: Callable[[Item], None],
+        on_dropped: Callable[[Item, str], None],
     ) -> None:
         """Start the thread."""
         self._process = process
         self._keep_every_item = keep_every_item
-        self._on_replaced = on_replaced
+        self._on_dropped = on_dropped
         self._waiting: deque[Item] = deque()
+        self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._busy = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing in work and nothing waiting."""
+        with self._changed:
+            return not (self._busy or self._waiting or self._jobs)
+
     def put(self, item: Item) -> None:
-        """Hand over an item; after `stop` it is let go."""
-        replaced = None
+        """Hand over an item."""
+        dropped = []
         with self._changed:
             if self._keep_every_item:
                 self._changed.wait_for(lambda: self._stopping or not self._waiting)
             elif self._waiting:
-                replaced = self._waiting.popleft()
-            if not self._stopping:
+                dropped.append((self._waiting.popleft(), "a newer frame came first"))
+            if self._stopping:
+                dropped.append((item, "the node was deactivated"))
+            else:
                 self._waiting.append(item)
                 self._changed.notify_all()
-        if replaced is not None:
-            self._on_replaced(replaced)
+        for one, reason in dropped:
+            self._on_dropped(one, reason)
+
+    def run(self, job: Job) -> None:
+        """Run a job, which must not raise, in the thread before the next item."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify_all()
 
     def stop(self, timeout_sec: float) -> bool:
-        """Let the item in work end and drop the others.
+        """Let the item in work end and drop what waits.
 
         Returns:
             Whether the thread has ended within the time.
         """
         with self._changed:
             self._stopping = True
+            dropped = list(self._waiting)
             self._waiting.clear()
             self._changed.notify_all()
+        for item in dropped:
+            self._on_dropped(item, "the node was deactivated")
         self._thread.join(timeout_sec)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopping or bool(self._waiting))
-                if self._stopping:
+                self._busy = False
+                self._changed.wait_for(lambda: self._stopping or self._waiting or self._jobs)
+                if self._stopping and not self._jobs:  # somebody awaits the answer to each job
                     return
-                item = self._waiting.popleft()
+                self._busy = True
+                job = self._jobs.popleft() if self._jobs else None
+                item = self._waiting.popleft() if job is None else None
                 self._changed.notify_all()
-            self._process(item)
+            if job is not None:
+                job()
+            elif item is not None:
+                self._process(item)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.networks.superglue import HEADS
-from superglue_ros.weights.registry import SHIPPED, sha256_of
+from superglue_ros.weights.registry import SHIPPED, label, sha256_of
 
 Network = TypeVar("Network", bound=nn.Module)
 StateDict = dict[str, Tensor]
@@ -29,10 +29,14 @@ class LoadedNetwork(Generic[Network]):
     Attributes:
         network: The network, on the CPU.
         name: Name of the weights and the first digits of their SHA-256 digest.
+        licence: Licence of the weights, as far as it is known.
+        extractor: Name of the extractor that a matcher was made for; empty where that is not known.
     """
 
     network: Network
     name: str
+    licence: str
+    extractor: str = ""
 
 
 def load_superpoint(weights: str) -> LoadedNetwork[SuperPoint]:
@@ -109,7 +113,17 @@ def _resolve(weights: str, network: str) -> Path:
 def _loaded(network: Network, state_dict: StateDict, path: Path) -> LoadedNetwork[Network]:
     _check_layout(network, state_dict, path)
     network.load_state_dict(state_dict, strict=True)
-    return LoadedNetwork(network, f"{path.stem} sha256:{sha256_of(path)[:12]}")
+    digest = sha256_of(path)
+    shipped = {entry.sha256: entry for entry in SHIPPED.values()}.get(digest)
+    if shipped is None:
+        return LoadedNetwork(network, label(path, digest), licence="not known")
+    extractor = SHIPPED.get(shipped.extractor)
+    return LoadedNetwork(
+        network,
+        label(path, digest),
+        shipped.licence,
+        extractor=label(extractor.path, extractor.sha256) if extractor else "",
+    )
 
 
 def _check_layout(network: nn.Module, state_dict: StateDict, path: Path) -> None:

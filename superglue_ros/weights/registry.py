@@ -20,6 +20,7 @@ class ShippedWeights:
         sha256: Digest of that file.
         licence: SPDX identifier.
         note: How far it can be trusted, in a few words.
+        extractor: Of a matcher: the `name` of the extractor it was made for.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ShippedWeights:
     sha256: str
     licence: str
     note: str
+    extractor: str = ""
 
     @property
     def path(self) -> Path:
@@ -44,6 +46,11 @@ class ShippedWeights:
                 f"weights {self.name!r}: {self.path} has sha256 {found}, expected {self.sha256}; "
                 "the file was changed or cut short: install again"
             )
+
+
+def label(path: Path, sha256: str) -> str:
+    """The name that results carry: of the weights, with the first digits of their digest."""
+    return f"{path.stem} sha256:{sha256[:12]}"
 
 
 def sha256_of(path: Path) -> str:
@@ -76,6 +83,7 @@ SHIPPED: dict[str, ShippedWeights] = {
             sha256="d70a115b9e8c2f96e2912e77fa22ef7764c8a4cf2e86d9a0b6ca5f2351e32093",
             licence="Apache-2.0",
             note="preliminary: the training's starting point, descriptors with optimal transport",
+            extractor="superpoint",
         ),
     )
 }

@@ -1,0 +1,80 @@
+"""The image topics of a node, with their encodings and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
+
+from superglue_ros.config import CameraConfig
+from superglue_ros.errors import InputError
+from superglue_ros.features import GreyImage
+from superglue_ros.images import read_image
+from superglue_ros.nodes.image_decoding import image_decoder
+from superglue_ros.nodes.inputs import Stream
+
+
+class ImageFrame(NamedTuple):
+    """The images of one frame, grey, and for each its mask or None."""
+
+    images: list[GreyImage]
+    masks: list[GreyImage | None]
+
+
+class ImageSource:
+    """One camera, or the left and the right one.
+
+    Args:
+        config: Transport and masks.
+        stereo: Whether there are two cameras.
+
+    Raises:
+        InputError: A mask file cannot be read.
+
+    Attributes:
+        cameras: The prefix of each camera's topics.
+        library: What decodes the images.
+    """
+
+    def __init__(self, config: CameraConfig, *, stereo: bool) -> None:
+        """Read the mask files."""
+        self.cameras = ("left/", "right/") if stereo else ("",)
+        self._config = config
+        self._decoder = image_decoder()
+        self.library = self._decoder.library
+        files = (config.mask_file, config.right_mask_file)[: len(self.cameras)]
+        self._masks = [read_image(Path(file)) if file else None for file in files]
+
+    @property
+    def streams(self) -> list[Stream]:
+        """The image topics, and after them the mask topics where they are used."""
+        compressed = self._config.image_transport == "compressed"
+        message_type, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
+        streams = [Stream(f"{camera}image", message_type, suffix) for camera in self.cameras]
+        if self._config.use_mask_topic:
+            streams += [Stream(f"{camera}mask", Image) for camera in self.cameras]
+        return streams
+
+    def decode(self, frame: Sequence[Any]) -> ImageFrame:
+        """The images and masks that the messages of one frame carry.
+
+        Raises:
+            InputError: A message is truncated, or of an encoding that has no grey image.
+        """
+        decoded = [self._decoder.decode(message) for message in frame]
+        images, topic_masks = decoded[: len(self.cameras)], decoded[len(self.cameras) :]
+        masks = [_both(*pair) for pair in zip_longest(self._masks, topic_masks)]
+        return ImageFrame(images, masks)
+
+
+def _both(mask0: GreyImage | None, mask1: GreyImage | None) -> GreyImage | None:
+    """The mask that lets through what both of two do."""
+    if mask0 is None or mask1 is None:
+        return mask1 if mask0 is None else mask0
+    if mask0.shape != mask1.shape:
+        raise InputError(f"mask file and mask topic differ in size: {mask0.shape}, {mask1.shape}")
+    return np.minimum(mask0, mask1)
