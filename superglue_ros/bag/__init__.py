@@ -1,0 +1,1 @@
+"""Bags of ROS 2 messages, read and written without ROS."""

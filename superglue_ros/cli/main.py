@@ -1,0 +1,87 @@
+"""The `superglue-ros` command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from superglue_ros.errors import InputError
+from superglue_ros.installation import version
+
+PROGRAM = "superglue-ros"
+
+COMMANDS = {
+    "match": "match two images",
+    "demo": "match real images over ROS 2 with the nodes, and look at the result",
+    "weights": "list or verify the weights that come with the package",
+    "doctor": "check this installation and say what it lacks",
+}
+"""Name and purpose of each subcommand; the module of its name in this folder is the command."""
+
+USER_ERROR = 2
+INTERRUPTED = 128 + signal.SIGINT
+READER_GONE = 128 + signal.SIGPIPE
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError."""
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+class _Version(argparse.Action):
+    """Look the version up only where it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"{PROGRAM} {version()}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: The arguments, without the program; None takes those of this process.
+
+    Returns:
+        The exit status: 0, or 2 after one line on stderr where the user has to mend something.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        parsed = _parser(arguments).parse_args(arguments)
+        parsed.run(parsed)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes once more at its exit, which must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    return 0
+
+
+def _parser(arguments: Sequence[str]) -> Parser:
+    """The parser, in full for the command asked for: its module alone is imported."""
+    parser = Parser(prog=PROGRAM, description="SuperPoint features and SuperGlue matches.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for name, purpose in COMMANDS.items():
+        if arguments[:1] == [name]:
+            importlib.import_module(f"superglue_ros.cli.{name}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=purpose)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

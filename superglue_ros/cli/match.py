@@ -1,0 +1,180 @@
+"""`superglue-ros match`: two image files in, a picture and an .npz file of their matches out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from superglue_ros.cli.flags import Flags, add_flags, check_effect
+from superglue_ros.config import (
+    NearestConfig,
+    Settings,
+    SiftConfig,
+    SuperGlueConfig,
+    SuperPointConfig,
+)
+from superglue_ros.errors import InputError
+
+if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
+    from superglue_ros.features import Features, Matches
+    from superglue_ros.inference import Extractor, Matcher
+
+Result = TypeVar("Result")
+
+EXTRACTORS: dict[str, Flags[Any]] = {
+    "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
+    "sift": Flags(SiftConfig),
+}
+MATCHERS: dict[str, Flags[Any]] = {
+    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
+    "nearest": Flags(NearestConfig),
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand to the command line."""
+    parser = subparsers.add_parser(
+        "match",
+        description="Find the same points in two images. Prints the counts, the mean confidence, "
+        "the times and the files written. An image without keypoints gives an empty result.",
+    )
+    parser.add_argument("image0", type=Path, metavar="IMAGE0", help="first image file")
+    parser.add_argument("image1", type=Path, metavar="IMAGE1", help="second image file")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="OUT.png",
+        help="picture of the matches to write; without this and --npz it is "
+        "IMAGE0_IMAGE1_matches.png in the current folder",
+    )
+    parser.add_argument(
+        "--npz",
+        type=Path,
+        metavar="OUT.npz",
+        help="NumPy file to write: keypoints0 (N, 2) and keypoints1 (M, 2) in pixels of the "
+        "images as given, scores0, scores1, matches (N,) with -1 for none, match_confidence (N,)",
+    )
+    parser.add_argument(
+        "--extractor", choices=EXTRACTORS, default="superpoint", help="default superpoint"
+    )
+    parser.add_argument(
+        "--matcher", choices=MATCHERS, default="superglue", help="default superglue"
+    )
+    settings = parser.add_argument_group("settings of the extractors and matchers")
+    add_flags(settings, {**EXTRACTORS, **MATCHERS})
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Match the two images of a command line.
+
+    Raises:
+        InputError: An image, a checkpoint or a value cannot be used, or a file not be written.
+    """
+    configs = _read_configs(arguments)
+    paths = (arguments.image0, arguments.image1)
+    picture = arguments.output
+    if picture is None and arguments.npz is None:
+        picture = Path(f"{paths[0].stem}_{paths[1].stem}_matches.png")
+
+    from superglue_ros.drawing import draw_matches
+    from superglue_ros.images import read_image, write_image
+
+    image0, image1 = (read_image(path) for path in paths)
+    (extractor, matcher), loading = _timed(lambda: _load(*configs))
+    _note_preliminary_weights(configs)
+    (features0, features1), extraction = _timed(lambda: extractor.extract_batch([image0, image1]))
+    matches, matching = _timed(lambda: matcher.match(features0, features1))
+
+    _print_result(paths, (features0, features1), matches)
+    print(f"seconds: loading {loading:.2f}, both images {extraction:.2f}, matching {matching:.2f}")
+    if picture is not None:
+        write_image(picture, draw_matches(image0, image1, features0, features1, matches))
+        print(f"wrote {picture}")
+    if arguments.npz is not None:
+        _write_npz(arguments.npz, features0, features1, matches)
+        print(f"wrote {arguments.npz}")
+
+
+def _read_configs(arguments: argparse.Namespace) -> tuple[Settings, Settings]:
+    chosen = (arguments.extractor, arguments.matcher)
+    check_effect(arguments, {**EXTRACTORS, **MATCHERS}, chosen)
+    if chosen == ("sift", "superglue") and "superglue_weights" not in arguments:
+        raise InputError(
+            "the shipped SuperGlue weights are for superpoint: with --extractor sift take "
+            "--matcher nearest, or give --superglue-weights that were trained on SIFT"
+        )
+    return EXTRACTORS[chosen[0]].read(arguments), MATCHERS[chosen[1]].read(arguments)
+
+
+def _load(extractor_config: Settings, matcher_config: Settings) -> tuple[Extractor, Matcher]:
+    from superglue_ros import inference
+
+    extractor: Extractor
+    if isinstance(extractor_config, SuperPointConfig):
+        extractor = inference.SuperPointExtractor(extractor_config)
+    else:
+        assert isinstance(extractor_config, SiftConfig)
+        extractor = inference.SiftExtractor(extractor_config)
+    matcher: Matcher
+    if isinstance(matcher_config, SuperGlueConfig):
+        matcher = inference.SuperGlueMatcher(matcher_config)
+    else:
+        assert isinstance(matcher_config, NearestConfig)
+        matcher = inference.NearestMatcher(matcher_config)
+    return extractor, matcher
+
+
+def _note_preliminary_weights(configs: tuple[Settings, ...]) -> None:
+    from superglue_ros.weights import SHIPPED
+
+    names = [getattr(config, "weights", "") for config in configs]
+    preliminary = [n for n in names if n in SHIPPED and SHIPPED[n].note.startswith("preliminary")]
+    if preliminary:
+        print(
+            f"note: the weights in use are preliminary ({', '.join(preliminary)}); "
+            "see superglue-ros weights list",
+            file=sys.stderr,
+        )
+
+
+def _timed(function: Callable[[], Result]) -> tuple[Result, float]:
+    """The result of a function and the seconds it took."""
+    start = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - start
+
+
+def _print_result(
+    paths: tuple[Path, Path], both: tuple[Features, Features], matches: Matches
+) -> None:
+    for path, features in zip(paths, both, strict=True):
+        width, height = features.image_size
+        print(f"{path}: {width}x{height}, {len(features)} keypoints")
+        if not len(features):
+            print(f"no keypoints in {path}: is it black or without texture?", file=sys.stderr)
+    mean = f", mean confidence {matches.confidences.mean():.3f}" if len(matches) else ""
+    print(f"{len(matches)} matches{mean}")
+
+
+def _write_npz(path: Path, features0: Features, features1: Features, matches: Matches) -> None:
+    import numpy as np
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:  # by its name alone, NumPy would add an ending
+            np.savez(
+                file,
+                keypoints0=features0.keypoints,
+                keypoints1=features1.keypoints,
+                scores0=features0.scores,
+                scores1=features1.scores,
+                matches=matches.matches0,
+                match_confidence=matches.matching_scores0,
+            )
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
