@@ -48,7 +48,13 @@ def make_image() -> Callable[..., GreyImage]:
 
 @pytest.fixture(scope="session")
 def make_features() -> Callable[..., Features]:
-    """`make_features(count, seed=0, dim=256)`: random ones in an image of 320x240."""
+    """`make_features(count, seed=0, dim=256)`: random ones in an image of 320x240.
+
+    They pass for features of the shipped SuperPoint, which the shipped SuperGlue asks for.
+    """
+    from superglue_ros.weights import SHIPPED
+
+    extractor = f"superpoint sha256:{SHIPPED['superpoint'].sha256[:12]}"
 
     def make(count: int, seed: int = 0, dim: int = 256) -> Features:
         random = np.random.default_rng(seed)
@@ -59,7 +65,7 @@ def make_features() -> Callable[..., Features]:
             scores=np.sort(random.uniform(0.01, 1, count))[::-1].astype(np.float32),
             descriptors=descriptors.astype(np.float32),
             image_size=(320, 240),
-            extractor="random",
+            extractor=extractor,
         )
 
     return make

@@ -23,53 +23,47 @@ CONFIGS = [
     for value in vars(config_module).values()
     if isinstance(value, type) and issubclass(value, Settings) and value is not Settings
 ]
-EVERY_SETTING = [
-    pytest.param(config, setting, id=f"{config.__name__}.{setting.name}")
-    for config in CONFIGS
-    for setting in config.describe()
-]
+every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
 
 
-@pytest.mark.parametrize(("config", "setting"), EVERY_SETTING)
-def test_every_setting_has_a_description_and_a_default_it_accepts(
-    config: type[Settings], setting: Setting
-) -> None:
-    assert setting.description.endswith(".")
-    assert setting.check(setting.default) == setting.default
-    assert getattr(config(), setting.name) == setting.default
+@every_config
+def test_every_setting_has_a_description_and_a_default_it_accepts(config: type[Settings]) -> None:
+    for setting in config.describe():
+        assert setting.description.endswith(".")
+        assert setting.check(setting.default) == setting.default
+        assert getattr(config(), setting.name) == setting.default
 
 
-@pytest.mark.parametrize(("config", "setting"), EVERY_SETTING)
-def test_values_beyond_the_range_are_refused_with_the_range(
-    config: type[Settings], setting: Setting
-) -> None:
-    kind = type(setting.default)
-    if setting.choices:
-        beyond: list[object] = ["no such word"]
-    else:
-        beyond = [kind(setting.minimum - 1)] if setting.minimum is not None else []
-        beyond += [kind(setting.maximum + 1)] if setting.maximum is not None else []
-    for value in beyond:
-        with pytest.raises(InputError) as caught:
-            config(**{setting.name: value})
-        for part in (setting.name, setting.range_text, repr(value)):
-            assert part in str(caught.value)
-
-
-@pytest.mark.parametrize(("config", "setting"), EVERY_SETTING)
-def test_the_ends_of_a_range_are_accepted(config: type[Settings], setting: Setting) -> None:
-    for end in (setting.minimum, setting.maximum):
-        if end is not None:
-            value = type(setting.default)(end)
-            assert getattr(config(**{setting.name: value}), setting.name) == value
-
-
-@pytest.mark.parametrize(("config", "setting"), EVERY_SETTING)
-def test_numbers_are_bounded_on_both_sides(config: type[Settings], setting: Setting) -> None:
+@every_config
+def test_numbers_are_bounded_on_both_sides(config: type[Settings]) -> None:
     """A ROS parameter's range needs both ends."""
-    if isinstance(setting.default, (int, float)) and not isinstance(setting.default, bool):
-        assert setting.minimum is not None
-        assert setting.maximum is not None
+    for setting in config.describe():
+        if type(setting.default) in (int, float):
+            assert setting.minimum is not None, setting.name
+            assert setting.maximum is not None, setting.name
+
+
+@every_config
+def test_values_beyond_the_range_are_refused_with_the_range(config: type[Settings]) -> None:
+    for setting in config.describe():
+        kind = type(setting.default)
+        beyond: list[object] = ["no such word"] if setting.choices else []
+        if setting.minimum is not None and setting.maximum is not None:
+            beyond += [kind(setting.minimum - 1), kind(setting.maximum + 1)]
+        for value in beyond:
+            with pytest.raises(InputError) as caught:
+                config(**{setting.name: value})
+            for part in (setting.name, setting.range_text, repr(value)):
+                assert part in str(caught.value)
+
+
+@every_config
+def test_the_ends_of_a_range_are_accepted(config: type[Settings]) -> None:
+    for setting in config.describe():
+        for end in (setting.minimum, setting.maximum):
+            if end is not None:
+                value = type(setting.default)(end)
+                assert getattr(config(**{setting.name: value}), setting.name) == value
 
 
 def test_defaults_are_those_of_the_papers() -> None:
