@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import stat
-import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -182,19 +182,17 @@ def test_a_node_that_ends_is_told_with_the_end_of_its_output(
 def test_nodes_are_ended_even_where_they_do_not_heed_signals(
     executables: Path, tmp_path: Path
 ) -> None:
-    marker = f"{61 + time.time_ns() % 1000 / 1000:.3f}"  # tells this sleep from others
-    stub(
-        executables,
-        "deaf_node",
-        f"trap '' INT TERM; echo ready; while true; do sleep {marker}; done",
-    )
+    stub(executables, "deaf_node", "trap '' INT TERM; echo $$; while true; do sleep 1; done")
+    log = tmp_path / "deaf_node.log"
     with NodeProcesses([NodeCommand("deaf_node", "/ns", {})], tmp_path):
         deadline = time.monotonic() + 10
-        while "ready" not in (tmp_path / "deaf_node.log").read_text():
+        while not log.read_text().endswith("\n"):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert f"sleep {marker}" not in running.stdout
+        process = int(log.read_text())
+        os.kill(process, 0)  # it is there
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 def test_a_missing_executable_is_an_input_error_and_starts_nothing(
