@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.publisher import Publisher
 from rclpy.task import Future
 from std_msgs.msg import Header
@@ -42,9 +43,14 @@ class MatchingNode(FrameNode[Config]):
         self._matches_output: Publisher | None = None
         self._assignment_output: Publisher | None = None
         self._decoder = image_decoder()
-        self.create_service(Trigger, "renew_keyframe", self._on_renew_keyframe)
-        self.create_service(SetTemplate, "set_template", self._on_set_template)
-        self.create_service(MatchImages, "match_images", self._on_match_images)
+        # A group of their own: an answer that is awaited holds up the other callbacks of its group.
+        group = MutuallyExclusiveCallbackGroup()
+        for service_type, name, callback in (
+            (Trigger, "renew_keyframe", self._on_renew_keyframe),
+            (SetTemplate, "set_template", self._on_set_template),
+            (MatchImages, "match_images", self._on_match_images),
+        ):
+            self.create_service(service_type, name, callback, callback_group=group)
 
     def extractor_config(self) -> SuperPointConfig:
         """How SuperPoint is to be set up."""
@@ -151,6 +157,7 @@ class MatchingNode(FrameNode[Config]):
     async def _answer(self, job: Callable[[], None], response: Any) -> Any:
         """Run a service's job between two frames; the executor goes on meanwhile."""
         done: Future[None] = Future(executor=self.executor)
+        done.add_done_callback(lambda _: None)  # to have a callback wakes the executor
 
         def run() -> None:
             try:

@@ -1,0 +1,226 @@
+"""What a node tells: diagnostics, timing, why it has no input; and how it meets device errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+import torch
+from conftest import StereoPair
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from ros_helpers import (
+    BEST_EFFORT,
+    Collector,
+    Ros,
+    header,
+    image_message,
+    reduced,
+    ros_context,
+    wait_until,
+)
+from sensor_msgs.msg import CameraInfo, Image
+from std_srvs.srv import SetBool
+from superglue_ros.msg import Features as FeaturesMessage
+from superglue_ros.msg import Timing
+
+from superglue_ros.features import GreyImage
+from superglue_ros.nodes.superpoint_node import SuperPointNode
+
+SETTINGS = {"max_keypoints": 40, "device": "cpu", "process_every_frame": True}
+
+ros = pytest.fixture(ros_context)
+other = pytest.fixture(ros_context)
+"""A second participant: one alone cannot have two types on one topic."""
+
+
+@pytest.fixture
+def image(stereo_pair: StereoPair) -> GreyImage:
+    return reduced(stereo_pair.left)
+
+
+def status_of(ros: Ros, collector: Collector, wanted: Any, what: str) -> DiagnosticStatus:
+    """The first status of the test's node that is as wanted."""
+
+    def find() -> DiagnosticStatus | None:
+        statuses = [one for message in collector.messages for one in message.status]
+        own = [one for one in statuses if one.name.startswith(ros.namespace.strip("/"))]
+        return next(filter(wanted, own), None)
+
+    wait_until(find, what)
+    found = find()
+    assert found is not None
+    return found
+
+
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in status.values}
+
+
+def test_diagnostics_tell_counts_latency_weights_and_licence(ros: Ros, image: GreyImage) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    publisher = ros.publisher(Image, "image")
+    ros.start(SuperPointNode, **SETTINGS)
+    ros.wait_for_subscribers(publisher)
+    broken = image_message(image, header(2))
+    broken.encoding = "none"
+    for message in (image_message(image, header(1)), broken):
+        publisher.publish(message)
+    status = status_of(
+        ros,
+        diagnostics,
+        lambda one: {"processed", "dropped: bad input"} <= set(values_of(one)),
+        "a status with the two frames",
+    )
+    values = values_of(status)
+    assert status.level == DiagnosticStatus.OK
+    assert (values["received"], values["processed"], values["dropped: bad input"]) == (*"211",)
+    assert values["device"] == "cpu"
+    assert values["SuperPoint weights"].startswith("superpoint sha256:")
+    assert values["SuperPoint licence"] == "Apache-2.0"
+    for stage in ("decode", "extract", "publish", "total"):
+        assert 0 < float(values[f"{stage} p50 [ms]"]) <= float(values[f"{stage} p95 [ms]"])
+
+
+def test_the_timing_of_each_frame_is_published_to_who_listens(ros: Ros, image: GreyImage) -> None:
+    timing = ros.collector(Timing, "timing")
+    publisher = ros.publisher(Image, "image")
+    node = ros.start(SuperPointNode, **SETTINGS)
+    ros.wait_for_subscribers(publisher)
+    wait_until(lambda: node.count_publishers(f"{ros.namespace}/timing"), "the timing topic")
+    wait_until(
+        lambda: any(
+            one.topic_name == f"{ros.namespace}/timing" and one.get_subscription_count()
+            for one in node.publishers
+        ),
+        "the test to be heard as a listener",
+    )
+    publisher.publish(image_message(image, header(5)))
+    message = timing.at(5)
+    durations = dict(zip(message.stages, message.durations_ms, strict=True))
+    assert list(durations) == ["wait", "decode", "extract", "publish", "total"]
+    parts = sum(value for stage, value in durations.items() if stage != "total")
+    assert 0 < parts <= durations["total"]
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("no publisher", "no publisher on"),
+        ("wrong type", "carries sensor_msgs/msg/CameraInfo, not sensor_msgs/msg/Image"),
+        ("incompatible", "incompatible QoS"),
+        ("never synchronised", "stamps differ by 500 ms or more, allowed are 20 ms"),
+        ("unusable", "image encoding 'none' is not known"),
+    ],
+)
+def test_a_node_without_usable_input_says_why(
+    ros: Ros, other: Ros, image: GreyImage, case: str, reason: str
+) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    qos = "reliable" if case == "incompatible" else "auto"
+    mode = "stereo" if case == "never synchronised" else "mono"
+    settings = SETTINGS | {"qos": qos, "mode": mode, "process_every_frame": False}
+    if case == "wrong type":
+        other.publisher(CameraInfo, f"{ros.namespace}/image")
+    if case == "incompatible":
+        ros.publisher(Image, "image", BEST_EFFORT)
+    ros.start(SuperPointNode, input_timeout_sec=0.5, **settings)
+    if case == "never synchronised":
+        publishers = [ros.publisher(Image, f"{side}/image") for side in ("left", "right")]
+        ros.wait_for_subscribers(*publishers)
+        for publisher, nanosec in zip(publishers, (0, 500_000_000), strict=True):
+            publisher.publish(image_message(image, header(1, nanosec)))
+    if case == "unusable":
+        publisher = ros.publisher(Image, "image")
+        ros.wait_for_subscribers(publisher)
+        broken = image_message(image, header(1))
+        broken.encoding = "none"
+        publisher.publish(broken)
+    status = status_of(ros, diagnostics, lambda one: reason in one.message, reason)
+    assert status.level == DiagnosticStatus.WARN
+    assert "no usable input for 0.5 s" in status.message
+
+
+def test_a_disabled_node_drops_what_comes_until_it_is_enabled(ros: Ros, image: GreyImage) -> None:
+    features = ros.collector(FeaturesMessage, "features")
+    publisher = ros.publisher(Image, "image")
+    node = ros.start(SuperPointNode, **SETTINGS)
+    ros.wait_for_subscribers(publisher)
+    assert ros.call(SetBool, "enable", SetBool.Request(data=False)).message == "disabled"
+    publisher.publish(image_message(image, header(1)))
+    wait_until(lambda: node.counts["received"] == 1, "the first image")
+    assert ros.call(SetBool, "enable", SetBool.Request(data=True)).message == "enabled"
+    publisher.publish(image_message(image, header(2)))
+    features.at(2)
+    wait_until(lambda: node.counts["processed"] == 1, "the second image")
+    assert node.counts == {"received": 2, "processed": 1, "dropped: the node is disabled": 1}
+    assert len(features.messages) == 1
+
+
+def fail_once(node: SuperPointNode, error: Exception) -> None:
+    """Let the network raise an error at its next pass, as a full device does."""
+    network = node.extractor._network
+
+    def fail(*_: Any) -> None:
+        hook.remove()
+        raise error
+
+    hook = network.register_forward_pre_hook(fail)
+
+
+@pytest.mark.parametrize(("action", "count"), [("drop_frame", 40), ("fewer_keypoints", 20)])
+def test_a_full_device_costs_one_frame(ros: Ros, image: GreyImage, action: str, count: int) -> None:
+    features = ros.collector(FeaturesMessage, "features")
+    publisher = ros.publisher(Image, "image")
+    node = ros.start(SuperPointNode, on_device_error=action, **SETTINGS)
+    ros.wait_for_subscribers(publisher)
+    fail_once(node, torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."))
+    for second in (1, 2):
+        publisher.publish(image_message(image, header(second)))
+    assert len(features.at(2).keypoints) == 3 * count
+    wait_until(lambda: node.counts["processed"] == 1, "the second image")
+    assert node.counts == {"received": 2, "processed": 1, "dropped: device error": 1}
+
+
+def test_the_cpu_takes_over_from_a_full_device_where_that_is_wanted(
+    ros: Ros, image: GreyImage
+) -> None:
+    features = ros.collector(FeaturesMessage, "features")
+    publisher = ros.publisher(Image, "image")
+    settings = SETTINGS | {"device": "auto"}
+    node = ros.start(SuperPointNode, on_device_error="cpu", **settings)
+    ros.wait_for_subscribers(publisher)
+    before = node.extractor
+    fail_once(node, RuntimeError("CUDA error: an illegal memory access was encountered"))
+    for second in (1, 2):
+        publisher.publish(image_message(image, header(second)))
+    features.at(2)
+    assert node.extractor is not before
+    assert node.extractor.device == torch.device("cpu")
+    assert node.config.device == "cpu"
+
+
+def test_a_defect_costs_one_frame_and_not_the_node(ros: Ros, image: GreyImage) -> None:
+    features = ros.collector(FeaturesMessage, "features")
+    publisher = ros.publisher(Image, "image")
+    node = ros.start(SuperPointNode, **SETTINGS)
+    ros.wait_for_subscribers(publisher)
+    fail_once(node, ZeroDivisionError("a defect"))
+    for second in (1, 2):
+        publisher.publish(image_message(image, header(second)))
+    features.at(2)
+    wait_until(lambda: node.counts["processed"] == 1, "the second image")
+    assert node.counts == {"received": 2, "processed": 1, "dropped: internal error": 1}
+
+
+def test_cleaning_up_lets_go_of_the_networks(ros: Ros, image: GreyImage) -> None:
+    node = ros.start(SuperPointNode, **SETTINGS)
+    assert np.isfinite(next(node.extractor._network.parameters()).detach().numpy()).all()
+    assert node.trigger_deactivate().name == "SUCCESS"
+    assert node.trigger_cleanup().name == "SUCCESS"
+    assert node.networks() == {}
+    assert node.trigger_configure().name == "SUCCESS"
+    assert set(node.networks()) == {"SuperPoint"}
