@@ -25,6 +25,8 @@ import pytest
 import rclpy
 import torch
 from ament_index_python import get_package_prefix
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
@@ -40,7 +42,7 @@ from std_msgs.msg import Header
 
 from superglue_ros.features import GreyImage
 
-TIMEOUT_SEC = 30.0
+TIMEOUT_SEC = 60.0
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -238,6 +240,11 @@ class Ros:
         request = SetParametersAtomically.Request(parameters=changes)
         service = f"{node_name}/set_parameters_atomically"
         return self.call(SetParametersAtomically, service, request).result
+
+    def change_state(self, node_name: str, transition: int) -> bool:
+        """Lead a node through a transition of its life cycle; returns whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.call(ChangeState, f"{node_name}/change_state", request).success
 
     def close(self) -> None:
         """End everything; an exception that came out of a callback is raised here."""

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import GetState
 from rclpy.duration import Duration
 from ros_helpers import (
     TIMEOUT_SEC,
@@ -51,9 +51,7 @@ class Managed:
         return answer.current_state.label
 
     def change(self, transition: int) -> bool:
-        """Whether the transition succeeded."""
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return self._ros.call(ChangeState, f"{self._name}/change_state", request).success
+        return self._ros.change_state(self._name, transition)
 
     def configure(self) -> bool:
         return self.change(Transition.TRANSITION_CONFIGURE)

@@ -27,10 +27,15 @@ from superglue_ros.msg import Matches as MatchesMessage
 
 from superglue_ros.config import Setting
 from superglue_ros.errors import InputError
+from superglue_ros.nodes.pipeline_node import PipelineNode
 from superglue_ros.nodes.superglue_node import SuperGlueNode
 from superglue_ros.nodes.superpoint_node import SuperPointNode
 
-NODES = {"superpoint_node": SuperPointNode, "superglue_node": SuperGlueNode}
+NODES = {
+    "superpoint_node": SuperPointNode,
+    "superglue_node": SuperGlueNode,
+    "pipeline_node": PipelineNode,
+}
 KINDS = {
     bool: ParameterType.PARAMETER_BOOL,
     int: ParameterType.PARAMETER_INTEGER,

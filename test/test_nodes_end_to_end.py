@@ -6,6 +6,7 @@ What arrives is compared with what the core gives on the same images in this pro
 from __future__ import annotations
 
 import itertools
+import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ pytest.importorskip("rclpy")
 from conftest import StereoPair
 from ros_helpers import (
     TIMEOUT_SEC,
+    NodeProcess,
     Ros,
     header,
     image_message,
@@ -38,6 +40,7 @@ from superglue_ros.nodes.conversions import features_from_message, matches_from_
 
 SUPERPOINT = {"max_keypoints": 96, "device": "cpu"}
 SUPERGLUE = {"sinkhorn_iterations": 20, "device": "cpu"}
+TRANSPORT = {"qos": "reliable", "process_every_frame": True}
 Core = Callable[..., tuple[list[Features], Matches]]
 
 ros = pytest.fixture(ros_context, scope="module")
@@ -57,22 +60,29 @@ class Chain:
         ]
         self.matches = ros.collector(MatchesMessage, f"{mode}/matches")
         self.assignments = ros.collector(AssignmentMatrixMessage, f"{mode}/assignment_matrix")
-        transport = {"qos": "reliable", "process_every_frame": True}
-        ros.run(
-            "superpoint_node",
-            under=mode,
-            mode="stereo" if mode == "stereo" else "mono",
-            **SUPERPOINT,
-            **transport,
-        )
-        ros.run(
-            "superglue_node",
-            under=mode,
-            mode=mode,
-            publish_assignment_matrix=True,
-            **SUPERGLUE,
-            **transport,
-        )
+        self._start: dict[str, Callable[[], NodeProcess]] = {
+            "superpoint_node": lambda: ros.run(
+                "superpoint_node",
+                under=mode,
+                mode="stereo" if mode == "stereo" else "mono",
+                **SUPERPOINT,
+                **TRANSPORT,
+            ),
+            "superglue_node": lambda: ros.run(
+                "superglue_node",
+                under=mode,
+                mode=mode,
+                publish_assignment_matrix=True,
+                **SUPERGLUE,
+                **TRANSPORT,
+            ),
+        }
+        self._processes = {name: start() for name, start in self._start.items()}
+
+    def kill_and_restart(self, node_name: str) -> None:
+        """Take a node away without a farewell and start another one like it."""
+        self._processes[node_name].end(signal.SIGKILL)
+        self._processes[node_name] = self._start[node_name]()
 
     def send(self, *images: GreyImage) -> int:
         """Publish an image for each camera; returns the second of their stamp."""
@@ -82,13 +92,15 @@ class Chain:
         return second
 
     def connect(self) -> None:
-        """Send black images until something of one comes out of every topic."""
+        """Send black images until one of them comes out of every topic."""
         outputs = [*self.features, self.matches, self.assignments]
         deadline = time.monotonic() + TIMEOUT_SEC
+        patience_sec = 0.3  # more each time, as a frame may wait for the ones before it
         while time.monotonic() < deadline:
             second = self.send(*[BLACK] * len(self._publishers))
-            if all(output.find(second, timeout_sec=0.3) for output in outputs):
+            if all(output.find(second, timeout_sec=patience_sec) for output in outputs):
                 return
+            patience_sec *= 1.5
         pytest.fail(f"the nodes do not answer within {TIMEOUT_SEC:g} s")
 
 
@@ -244,3 +256,12 @@ def test_a_black_frame_interrupts_a_sequence_without_ending_it(
     ]
     assert counts[:2] == [0, 0]
     assert counts[2] > 30
+
+
+@pytest.mark.parametrize("node_name", ["superpoint_node", "superglue_node"])
+def test_matches_come_again_after_a_node_was_killed_and_restarted(
+    stereo: Chain, pair: tuple[GreyImage, GreyImage], core: Core, node_name: str
+) -> None:
+    stereo.kill_and_restart(node_name)
+    stereo.connect()
+    assert_same_matches(stereo.matches.at(stereo.send(*pair)), *core(pair))

@@ -192,6 +192,19 @@ def test_a_job_runs_in_the_thread_before_the_waiting_item(
     assert threads[0][0] != threading.current_thread().name
 
 
+def test_a_job_that_waits_is_run_before_the_end(
+    live: Worker[object], process: GatedProcess
+) -> None:
+    ran = threading.Event()
+    live.put("in work")
+    process.wait_until_begun("in work")
+    live.run(ran.set)
+    assert not live.stop(timeout_sec=0.05)
+    process.let_pass()
+    assert live.stop(TIMEOUT_SEC)
+    assert ran.is_set()
+
+
 def test_a_worker_is_idle_while_nothing_is_in_work_and_nothing_waits(
     live: Worker[object], process: GatedProcess
 ) -> None:
