@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -26,5 +27,8 @@ def shared_file(name: str) -> Path:
 
 
 def version() -> str:
-    """The version in package.xml."""
-    return str(ElementTree.parse(shared_file("package.xml")).getroot().findtext("version"))
+    """The version of the package, whichever way it was installed."""
+    try:
+        return importlib.metadata.version("superglue_ros")
+    except importlib.metadata.PackageNotFoundError:  # not by pip
+        return str(ElementTree.parse(shared_file("package.xml")).getroot().findtext("version"))
