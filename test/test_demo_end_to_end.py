@@ -115,6 +115,17 @@ def test_real_nodes_answer_and_everything_is_written(
             assert all((stamp(header), header.frame_id) in images for header in both)
 
 
+@pytest.mark.timeout(300)
+def test_answers_without_a_match_are_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    black = np.zeros((120, 160, 3), np.uint8)
+    scene = Scene("stereo", "stereo", [(black, black)], 0.1)
+    monkeypatch.setattr(demo, "stereo_scene", lambda: scene)
+    with pytest.raises(SystemExit, match="stereo: the nodes answered, but without a single match"):
+        main(["demo", "--output", str(tmp_path)])
+
+
 def stamp(header: Any) -> tuple[int, int]:
     return header.stamp.sec, header.stamp.nanosec
 

@@ -91,6 +91,8 @@ def _play(scenes: tuple[Scene, ...], folder: Path) -> list[tuple[Scene, list[Pai
                 player.wait_for_nodes()
                 progress.update(task, description=f"{scene.name}: playing")
                 pairs = player.play(on_frame=lambda task=task: progress.advance(task))  # type: ignore[misc]
+            if not any(len(pair.matches) for pair in pairs):
+                raise NodeError(f"{scene.name}: the nodes answered, but without a single match")
             progress.update(task, description=f"{scene.name}: done")
             results.append((scene, pairs))
     return results
