@@ -24,8 +24,11 @@ ToGrey = Callable[[Pixels, str], Pixels]
 MAX_SIDE = 16384
 """Longest side in pixels that is decoded, so that a broken message cannot exhaust the memory."""
 
-_NAMED = {"8UC1": "mono8", "16UC1": "mono16", "8UC3": "bgr8", "8UC4": "bgra8"}
-"""What OpenCV's generic types are taken for."""
+_SAME_AS = {
+    **{"8UC1": "mono8", "16UC1": "mono16", "8UC3": "bgr8", "8UC4": "bgra8"},
+    **{"uyvy": "yuv422", "yuyv": "yuv422_yuy2"},
+}
+"""What OpenCV's generic types are taken for, and the names that cv_bridge has for newer ones."""
 
 _PLANAR_ROWS = {"nv12": 1.5, "nv21": 1.5, "nv24": 3.0}
 """Rows per image row of the encodings that begin with a plane of luminance."""
@@ -54,7 +57,7 @@ class ImageDecoder(NamedTuple):
         """
         if isinstance(message, CompressedImage):
             return _decode_compressed(message)
-        encoding = _NAMED.get(message.encoding, message.encoding)
+        encoding = _SAME_AS.get(message.encoding, message.encoding)
         pixels = _pixels(message, encoding)
         if encoding == "mono8" or encoding in _PLANAR_ROWS:
             return np.array(pixels[: message.height], np.uint8)
