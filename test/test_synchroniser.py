@@ -71,7 +71,6 @@ def library(request: pytest.FixtureRequest) -> Synchronisers:
         ("L0 R0 L33 R33", "0-0 33-33"),
         ("R0 L0 L33 R33", "0-0 33-33"),
         ("L0 L33 L66 R0 R33 R66", "0-0 33-33 66-66"),  # one side far behind
-        ("L0 L33 R33 R0", "33-33 0-0"),  # a late message
         ("L0 R0.000001", ""),  # a nanosecond apart
         ("L0 L33 R33 L66 R66", "33-33 66-66"),  # a lost message
         ("L0 R0 R0", "0-0"),  # a duplicate finds no second partner
@@ -109,7 +108,6 @@ def test_approximate_pairing_with_ten_milliseconds_of_slop(
     ("sequence", "triples"),
     [
         ("L0 R4 M2 L33 M33 R33", "0-4-2 33-33-33"),
-        ("M0 L0 M33 L33 R33 R0", "33-33-33 0-0-0"),
         ("L0 R9 M1 M8", "0-9-1"),
         ("L0 R6 M12", ""),  # the nearest pairs are near enough, all three together are not
         ("L0 R0 L33 R33 M33", "33-33-33"),  # a lost mask
