@@ -1,0 +1,1 @@
+"""Training of our own weights from free photographs; see `superglue-ros train --help`."""

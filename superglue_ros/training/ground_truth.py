@@ -1,0 +1,82 @@
+"""Which keypoints of a pair belong together (SuperGlue, section 3.3 and appendix)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from superglue_ros.training.pairs import HIDDEN, VISIBLE, PairBatch
+
+MATCH_PX = 3.0
+UNMATCHED_PX = 5.0
+NO_MATCH, IGNORED = -1, -2
+
+
+@dataclass(frozen=True)
+class TrueMatches:
+    """The true partners of keypoints.
+
+    Attributes:
+        matches0: (B, N) index of the partner in image 1, `NO_MATCH` or `IGNORED`.
+        matches1: (B, M) the same from image 1.
+    """
+
+    matches0: Tensor
+    matches1: Tensor
+
+
+def true_matches(pairs: PairBatch, keypoints0: Tensor, keypoints1: Tensor) -> TrueMatches:
+    """Find the true partners by reprojection in both directions.
+
+    A match is a mutual nearest reprojection within 3 px both ways. A keypoint is unmatched where it
+    is hidden in the other image or no keypoint reprojects within 5 px. What lies between, and what
+    sits on the edge of an occlusion, is ignored.
+
+    Args:
+        pairs: The images' correspondences.
+        keypoints0: (B, N, 2) in pixels of image 0.
+        keypoints1: (B, M, 2) in pixels of image 1.
+    """
+    forward, state0 = look_up(pairs, 0, keypoints0)
+    backward, state1 = look_up(pairs, 1, keypoints1)
+    forward_error = torch.cdist(forward, keypoints1)  # (B, N, M)
+    backward_error = torch.cdist(keypoints0, backward)
+    error = torch.maximum(forward_error, backward_error)
+    visible = (state0 == VISIBLE)[:, :, None] & (state1 == VISIBLE)[:, None]
+    error = torch.where(visible, error, torch.inf)
+    nearest0, nearest1 = error.min(dim=2), error.min(dim=1)
+    return TrueMatches(
+        matches0=_one_side(nearest0.indices, nearest1.indices, nearest0.values, state0),
+        matches1=_one_side(nearest1.indices, nearest0.indices, nearest1.values, state1),
+    )
+
+
+def _one_side(forth: Tensor, back: Tensor, error: Tensor, state: Tensor) -> Tensor:
+    own = torch.arange(forth.shape[1], device=forth.device)
+    matched = (back.gather(1, forth) == own) & (error <= MATCH_PX)
+    alone = (state == HIDDEN) | ((state == VISIBLE) & (error > UNMATCHED_PX))
+    return torch.where(matched, forth, torch.where(alone, NO_MATCH, IGNORED))
+
+
+def look_up(pairs: PairBatch, side: int, keypoints: Tensor) -> tuple[Tensor, Tensor]:
+    """Where keypoints lie in the other image, and whether they are seen there.
+
+    Args:
+        pairs: The correspondences.
+        side: 0 or 1, the image of the keypoints.
+        keypoints: (B, N, 2) in pixels; what a fraction of a pixel moves is taken as a shift.
+
+    Returns:
+        (B, N, 2) pixels of the other image, far outside where unknown, and visibility (B, N).
+    """
+    width, height = pairs.size
+    rounded = keypoints.round()
+    x, y = rounded.long().unbind(dim=2)
+    index = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    targets = pairs.targets[side].flatten(1, 2)
+    places = targets.gather(1, index[..., None].expand(-1, -1, 2)) + (keypoints - rounded)
+    state = pairs.visibility[side].flatten(1).gather(1, index)
+    places = torch.nan_to_num(places, nan=-1e6, posinf=-1e6, neginf=-1e6)
+    return places, state

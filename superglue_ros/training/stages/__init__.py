@@ -1,0 +1,1 @@
+"""The four stages of training, each to be stopped and resumed."""

@@ -1,0 +1,130 @@
+"""Stage `matcher`: SuperGlue on a frozen extractor (SuperGlue, section 3.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+
+from superglue_ros.networks import SuperGlue, log_optimal_transport, mutual_matches
+from superglue_ros.training.config import MatcherConfig
+from superglue_ros.training.frontend import Frontend, KeypointBatch
+from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches, true_matches
+from superglue_ros.training.pairs import PairBatch, make_pairs
+from superglue_ros.training.precision import autocast
+
+VALIDATION_SEED = 77
+MATCH_THRESHOLD = 0.2
+
+
+class MatcherStage:
+    """See the module.
+
+    Args:
+        initial: The network to begin with.
+        frontend: The extractor, frozen.
+        photographs: (N, H, W) uint8 on the device.
+        held_out: (M, H, W) uint8, never trained on.
+        config: The settings.
+        device: Where to train.
+    """
+
+    name = "matcher"
+
+    def __init__(
+        self,
+        initial: SuperGlue,
+        frontend: Frontend,
+        photographs: Tensor,
+        held_out: Tensor,
+        config: MatcherConfig,
+        device: torch.device,
+    ) -> None:
+        """Take over the network."""
+        self.network: nn.Module = initial
+        self.config, self.device = config, device
+        self._frontend = frontend
+        self._photographs, self._held_out = photographs, held_out
+
+    def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The negative log-likelihood of the true assignment of a batch."""
+        count = self._keypoint_count(generator)
+        pairs = make_pairs(self._photographs, self.config, generator)
+        log_probabilities, truth = self._forward(network, pairs, count, generator)
+        loss = assignment_loss(log_probabilities, truth)
+        precision, recall = precision_recall(log_probabilities.detach(), truth)
+        return loss, {"precision": precision, "recall": recall}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Loss, precision and recall on fixed held-out pairs, homographies and scenes apart."""
+        figures: dict[str, float] = {}
+        for name, share in (("homography", 0.0), ("scene", 1.0)):
+            config = self.config.updated(scene_share=share)
+            generator = Generator(self.device).manual_seed(VALIDATION_SEED)
+            sums = torch.zeros(3, device=self.device)
+            for _ in range(self.config.validation_batches):
+                pairs = make_pairs(self._held_out, config, generator)
+                result = self._forward(network, pairs, self.config.max_keypoints, generator)
+                sums += torch.stack([assignment_loss(*result), *precision_recall(*result)])
+            loss, precision, recall = (sums / self.config.validation_batches).tolist()
+            figures |= {f"{name} loss": loss}
+            figures |= {f"{name} precision": precision, f"{name} recall": recall}
+        return figures
+
+    def _keypoint_count(self, generator: Generator) -> int:
+        low, high = self.config.min_keypoints, self.config.max_keypoints
+        drawn = torch.randint(
+            low, max(low, high) + 1, (1,), generator=generator, device=self.device
+        )
+        return int(drawn)
+
+    def _forward(
+        self, network: nn.Module, pairs: PairBatch, count: int, generator: Generator
+    ) -> tuple[Tensor, TrueMatches]:
+        """Log assignment probabilities (B, N+1, N+1) and the true partners."""
+        side0, side1 = (self._frontend.extract(images, count, generator) for images in pairs.images)
+        truth = true_matches(pairs, side0.keypoints, side1.keypoints)
+        size = side0.keypoints.new_tensor(pairs.size).expand(len(side0.keypoints), 2)
+        with autocast(self.device, self.config.precision):
+            scores = network(*_arguments(side0, size), *_arguments(side1, size))
+        bin_score = network.get_parameter("bin_score")
+        iterations = self.config.sinkhorn_iterations
+        return log_optimal_transport(scores.float(), bin_score, iterations), truth
+
+
+def _arguments(side: KeypointBatch, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return side.keypoints, side.scores, side.descriptors, size
+
+
+def assignment_loss(log_probabilities: Tensor, truth: TrueMatches) -> Tensor:
+    """Equation 10, matches and dustbins weighing the same.
+
+    Args:
+        log_probabilities: (B, N+1, M+1).
+        truth: The true partners; ignored ones add nothing.
+    """
+    matched = truth.matches0 >= 0  # (B, N)
+    partner = truth.matches0.clamp(min=0)
+    inner = log_probabilities[:, :-1, :-1]
+    of_matches = inner.gather(2, partner[..., None])[..., 0][matched]
+    alone0, alone1 = truth.matches0 == NO_MATCH, truth.matches1 == NO_MATCH
+    of_bins = torch.cat(
+        [log_probabilities[:, :-1, -1][alone0], log_probabilities[:, -1, :-1][alone1]]
+    )
+    return -(_mean(of_matches) + _mean(of_bins)) / 2
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.sum() / max(1, len(values))
+
+
+def precision_recall(log_probabilities: Tensor, truth: TrueMatches) -> tuple[Tensor, Tensor]:
+    """Share of right ones among the found matches, and of found ones among the true matches.
+
+    Found matches whose truth is ignored count in neither.
+    """
+    found = mutual_matches(log_probabilities.exp(), MATCH_THRESHOLD)[0]
+    judged = (found >= 0) & (truth.matches0 != IGNORED)
+    right = judged & (found == truth.matches0)
+    precision = right.sum() / judged.sum().clamp(min=1)
+    recall = right.sum() / (truth.matches0 >= 0).sum().clamp(min=1)
+    return precision, recall

@@ -1,0 +1,1 @@
+"""Training images made on the device: views, light and noise, depth, drawn shapes."""
