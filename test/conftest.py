@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fault-frames", type=int, default=200, help="frames that test_faults.py plays"
+    )
+
+
 class StereoPair(NamedTuple):
     """A rectified pair: the pixel (x, y) of the left image is (x - disparity, y) of the right."""
 

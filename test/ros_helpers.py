@@ -124,6 +124,14 @@ class NodeProcess:
         )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
     def output(self) -> str:
         """What it has printed."""
         self._output.seek(0)

@@ -240,9 +240,9 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
     @property
     def counts(self) -> Counter[str]:
-        """Messages received, processed and dropped by reason since the start.
+        """Messages received, processed, dropped by reason and waiting for a partner.
 
-        What is received and neither processed nor dropped is in work or waiting.
+        What is received and nothing of the others is in work.
         """
         with self._counts_lock:
             counts = Counter(self._counts)
@@ -250,6 +250,7 @@ class FrameNode(LifecycleNode, Generic[Config]):
             counts["received"] += topic_input.received
             if self._joining is not None:
                 counts["dropped: no partner"] += self._joining.unpaired(index)
+                counts["waiting"] += self._joining.waiting(index)
         return +counts
 
     def _close_counts(self) -> None:
@@ -258,6 +259,7 @@ class FrameNode(LifecycleNode, Generic[Config]):
             for index in range(len(self._inputs)):
                 self._drop(self._joining.waiting(index), "the node was deactivated")
         counts = self.counts
+        del counts["waiting"]
         with self._counts_lock:
             self._counts = counts
         self._inputs, self._joining = [], None

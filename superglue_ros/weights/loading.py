@@ -49,7 +49,9 @@ def load_superpoint(weights: str) -> LoadedNetwork[SuperPoint]:
         InputError: There is no such checkpoint, or it is not one of SuperPoint.
     """
     path = _resolve(weights, "SuperPoint")
-    return _loaded(SuperPoint(), read_checkpoint(path), path)
+    with torch.device("meta"):
+        network = SuperPoint()
+    return _loaded(network, read_checkpoint(path), path)
 
 
 def load_superglue(weights: str) -> LoadedNetwork[SuperGlue]:
@@ -70,7 +72,9 @@ def load_superglue(weights: str) -> LoadedNetwork[SuperGlue]:
             f"{path} is not a SuperGlue checkpoint: final_proj.bias has {descriptor_dim} channels, "
             f"not a multiple of {HEADS}"
         )
-    return _loaded(SuperGlue(descriptor_dim), state_dict, path)
+    with torch.device("meta"):
+        network = SuperGlue(descriptor_dim)
+    return _loaded(network, state_dict, path)
 
 
 def read_checkpoint(path: Path) -> StateDict:
@@ -111,8 +115,10 @@ def _resolve(weights: str, network: str) -> Path:
 
 
 def _loaded(network: Network, state_dict: StateDict, path: Path) -> LoadedNetwork[Network]:
+    """A network that was made on the meta device with the tensors of a checkpoint."""
     _check_layout(network, state_dict, path)
-    network.load_state_dict(state_dict, strict=True)
+    network.load_state_dict(state_dict, strict=True, assign=True)
+    network.float()
     digest = sha256_of(path)
     shipped = {entry.sha256: entry for entry in SHIPPED.values()}.get(digest)
     if shipped is None:

@@ -1,0 +1,198 @@
+"""Thousands of frames with faults in them: the nodes live on, keep their memory, lose no count.
+
+`pytest test/test_faults.py --fault-frames 10000` is the long run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from ros_helpers import (
+    Collector,
+    NodeProcess,
+    Ros,
+    header,
+    image_message,
+    ros_context,
+    small_image,
+    wait_until,
+)
+from sensor_msgs.msg import Image
+from superglue_ros.msg import Matches as MatchesMessage
+
+FAULTS = (
+    "dropped",
+    "duplicated",
+    "late",
+    "reordered",
+    "truncated",
+    "black",
+    "wrong encoding",
+    "size changes",
+    "stamps reset",
+)
+FAULT_SHARE = 0.4
+FRAME_NANOSEC = 50_000_000
+SETTINGS = {"device": "cpu", "qos": "reliable", "input_timeout_sec": 0.0, "mode": "stereo"}
+RSS_GROWTH = 1.05
+WINDOW = 300
+DEEP = QoSProfile(depth=2 * WINDOW, reliability=ReliabilityPolicy.RELIABLE)
+CAMERA_PERIOD_SEC = 0.02
+
+ros = pytest.fixture(ros_context)
+
+
+@dataclass
+class FaultyCamera:
+    """A stereo camera that lets each fault happen now and then, the same way for each seed.
+
+    Attributes:
+        happened: How often each fault happened.
+    """
+
+    seed: int
+    happened: Counter[str] = field(default_factory=Counter)
+
+    def frames(self, count: int) -> Iterator[list[tuple[str, Image]]]:
+        """For each frame the messages to publish, in order, and on which side."""
+        random = np.random.default_rng(self.seed)
+        now = 10**15
+        for number in range(count):
+            now += FRAME_NANOSEC
+            fault = str(random.choice(FAULTS)) if random.random() < FAULT_SHARE else ""
+            self.happened[fault or "none"] += 1
+            now -= 500 * 10**9 if fault == "stamps reset" else 0
+            yield self._frame(fault, now, random, small_image(number % 7))
+
+    def _frame(
+        self, fault: str, now: int, random: np.random.Generator, image: np.ndarray
+    ) -> list[tuple[str, Image]]:
+        if fault == "size changes":
+            image = small_image(1, width=8 * int(random.integers(1, 12)), height=40)
+        pixels = np.zeros_like(image) if fault == "black" else image
+        stamp = now - 10 * FRAME_NANOSEC if fault == "late" else now
+        pair = [
+            (side, image_message(pixels, header(stamp // 10**9, stamp % 10**9, side)))
+            for side in ("left", "right")
+        ]
+        victim = pair[int(random.integers(2))]
+        if fault == "dropped":
+            pair.remove(victim)
+        elif fault == "duplicated":
+            pair.append(victim)
+        elif fault == "reordered":
+            pair.reverse()
+        elif fault == "truncated":
+            victim[1].data = victim[1].data[: len(victim[1].data) // 2]
+        elif fault == "wrong encoding":
+            victim[1].encoding = "32FC1"
+        return pair
+
+
+def rss_of(process: NodeProcess) -> int:
+    """Memory in use by a process, in KiB."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def counts_of(diagnostics: Collector, name: str) -> dict[str, int]:
+    """The newest counts that a node has told of."""
+    statuses = [one for message in diagnostics.messages for one in message.status]
+    newest = next((one for one in reversed(statuses) if one.name.endswith(name)), None)
+    pairs = [] if newest is None else newest.values
+    return {
+        pair.key: int(pair.value)
+        for pair in pairs
+        if pair.key in ("received", "processed", "waiting") or pair.key.startswith("dropped")
+    }
+
+
+class Chain:
+    """Both nodes as processes behind a faulty camera."""
+
+    def __init__(self, ros: Ros, **settings: Any) -> None:
+        self._ros = ros
+        self._settings = SETTINGS | settings
+        self._diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+        self.matches = ros.collector(MatchesMessage, "matches")
+        self._publishers = {
+            side: ros.publisher(Image, f"{side}/image", DEEP) for side in ("left", "right")
+        }
+        self.superpoint = ros.run("superpoint_node", max_keypoints=32, **self._settings)
+        self.start_superglue()
+        ros.wait_for_subscribers(*self._publishers.values())
+        self.sent = 0
+
+    def start_superglue(self) -> None:
+        self.superglue = self._ros.run("superglue_node", sinkhorn_iterations=5, **self._settings)
+
+    def publish(self, messages: list[tuple[str, Image]]) -> None:
+        for side, message in messages:
+            self._publishers[side].publish(message)
+            self.sent += 1
+
+    def counts(self) -> dict[str, int]:
+        """What the superpoint_node has told of last."""
+        return counts_of(self._diagnostics, "superpoint_node")
+
+    def is_settled(self) -> bool:
+        """Whether every message that it received is accounted for."""
+        counts = self.counts()
+        others = sum(value for name, value in counts.items() if name != "received")
+        return 0 < counts.get("received", 0) == others
+
+    def has_caught_up(self) -> bool:
+        return self.sent - self.counts().get("received", 0) < WINDOW
+
+
+@pytest.mark.parametrize("every_frame", [True, False], ids=["every frame", "newest frame"])
+def test_nodes_live_through_faults_and_a_peer_that_is_killed(
+    ros: Ros, request: pytest.FixtureRequest, every_frame: bool
+) -> None:
+    count = request.config.getoption("--fault-frames") // 2
+    chain = Chain(ros, process_every_frame=every_frame)
+    camera = FaultyCamera(seed=4)
+    rss = []
+    for number, messages in enumerate(camera.frames(count)):
+        chain.publish(messages)
+        if every_frame:
+            wait_until(chain.has_caught_up, "the node to keep up", timeout_sec=60)
+        else:
+            time.sleep(CAMERA_PERIOD_SEC)
+        if number == count // 3:
+            chain.superglue.close()
+            chain.start_superglue()
+        if number in (count // 2, count - 1):
+            rss.append(rss_of(chain.superpoint))
+    wait_until(chain.is_settled, "every message to be accounted for", timeout_sec=60)
+    counts = chain.counts()
+    if every_frame:
+        assert counts["received"] == chain.sent
+        assert "dropped: a newer frame came first" not in counts
+    assert counts["processed"] > 0
+    assert counts["dropped: bad input"] > 0
+    assert set(camera.happened) == {"none", *FAULTS}
+    assert chain.superpoint.is_running
+    assert chain.superglue.is_running
+
+    seen = len(chain.matches.messages)
+    for second in range(60):  # until the restarted peer has found the topics
+        later = header(2 * 10**6 + second)
+        chain.publish([(side, image_message(small_image(), later)) for side in ("left", "right")])
+        if chain.matches.find(later.stamp.sec, timeout_sec=1.0):
+            break
+    assert len(chain.matches.messages) > seen, "no matches after all that"
+    assert rss[1] <= rss[0] * RSS_GROWTH, f"memory grew from {rss[0]} to {rss[1]} KiB"
+    print(f"\n{count} frames: {dict(camera.happened)}\n{counts}\nRSS {rss} KiB")
