@@ -9,6 +9,7 @@ from superglue_ros.config import NearestConfig, Value
 from superglue_ros.features import Features, Matches
 from superglue_ros.inference.interface import (
     check_descriptors,
+    check_extractors,
     matches_from_assignment,
     no_matches,
 )
@@ -41,6 +42,7 @@ class NearestMatcher:
         """Match the features of two images; see `Matcher.match`."""
         if not len(features0) or not len(features1):
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
+        check_extractors(features0, features1, made_for="")
         for features in (features0, features1):
             check_descriptors(features, features0.descriptors.shape[1])
         similarity = features0.descriptors @ features1.descriptors.T

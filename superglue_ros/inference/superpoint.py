@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -147,8 +146,12 @@ class SuperPointExtractor:
         return scores[:, :height, :width] * varied[:, None, None], descriptor_maps
 
     def _scaled_mask(self, usable: GreyImage, width: int, height: int) -> Tensor:
-        scaled = cv2.resize(usable, (width, height), interpolation=cv2.INTER_NEAREST)
-        return torch.from_numpy(scaled).to(self.device)
+        """What holds for the pixel that a keypoint comes to lie in at the size of `usable`."""
+        rows, columns = (
+            ((np.arange(reduced) + 0.5) * full / reduced).astype(int)
+            for reduced, full in zip((height, width), usable.shape, strict=True)
+        )
+        return torch.from_numpy(usable[np.ix_(rows, columns)]).to(self.device)
 
 
 def _group_by_shape(images: Sequence[GreyImage]) -> list[list[int]]:
