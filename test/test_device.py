@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from superglue_ros.errors import InputError
-from superglue_ros.inference.device import select_device
+from superglue_ros.inference.device import DeviceError, device_errors, select_device
 
 
 def see_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -50,3 +50,25 @@ def test_other_names_are_refused_with_the_known_ones(
     see_gpus(monkeypatch, 2)
     with pytest.raises(InputError, match="device must be auto, cpu, cuda or cuda:N"):
         select_device(name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nMore lines."),
+        RuntimeError("CUDA error: an illegal memory access was encountered\nMore lines."),
+    ],
+)
+def test_a_failure_of_the_device_is_told_from_other_errors_in_one_line(error: Exception) -> None:
+    with (
+        pytest.raises(DeviceError, match=r"^cpu: CUDA [^\n]*$"),
+        device_errors(torch.device("cpu")),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not fit"), ValueError("CUDA error")])
+def test_other_errors_pass_as_they_are(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, device_errors(torch.device("cpu")):
+        raise error
+    assert caught.value is error

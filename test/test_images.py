@@ -14,6 +14,7 @@ from superglue_ros.images import (
     read_image,
     reduce_to_longest_side,
     rescale_keypoints,
+    usable_pixels,
     write_image,
 )
 
@@ -142,3 +143,34 @@ def test_reducing_an_image_and_rescaling_find_the_same_place(longest_side: int) 
     centroid = [(columns * reduced).sum() / reduced.sum(), (rows * reduced).sum() / reduced.sum()]
     found = rescale_keypoints(np.array([centroid], np.float32), reduced.shape[::-1], (300, 200))
     np.testing.assert_allclose(found, [[210.3, 61.8]], atol=0.1)
+
+
+def test_without_a_mask_all_but_the_border_is_usable() -> None:
+    image = np.zeros((5, 7), np.uint8)
+    assert usable_pixels(image, None, 0).tolist() == [[1] * 7] * 5
+    inner = [0, 0, 1, 1, 1, 0, 0]
+    assert usable_pixels(image, None, 2).tolist() == [[0] * 7, [0] * 7, inner, [0] * 7, [0] * 7]
+
+
+@pytest.mark.parametrize("border", [3, 5, 100])
+def test_a_border_that_meets_itself_leaves_nothing(border: int) -> None:
+    assert not usable_pixels(np.zeros((5, 6), np.uint8), None, border).any()
+
+
+def test_a_mask_keeps_what_is_not_0_within_the_border() -> None:
+    image, mask = np.zeros((3, 4), np.uint8), np.array([[255] * 4, [255, 0, 1, 255], [0] * 4])
+    assert usable_pixels(image, mask.astype(np.uint8), 0).tolist() == [
+        [1, 1, 1, 1],
+        [1, 0, 1, 1],
+        [0, 0, 0, 0],
+    ]
+    assert usable_pixels(image, mask.astype(np.uint8), 1).tolist() == [
+        [0, 0, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 0],
+    ]
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:
+    with pytest.raises(InputError, match="mask is 4x3, its image 3x4"):
+        usable_pixels(np.zeros((4, 3), np.uint8), np.ones((3, 4), np.uint8), 0)

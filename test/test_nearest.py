@@ -87,6 +87,14 @@ def test_descriptors_of_unlike_sizes_are_refused(make_features: MakeFeatures) ->
         NearestMatcher().match(make_features(3), make_features(4, dim=128))
 
 
+def test_features_of_different_extractors_are_refused(make_features: MakeFeatures) -> None:
+    features = make_features(3)
+    other = dataclasses.replace(features, extractor="other")
+    with pytest.raises(InputError, match="from extractor 'other'"):
+        NearestMatcher().match(features, other)
+    assert len(NearestMatcher().match(other, other)) == 3
+
+
 @pytest.mark.parametrize(("dim0", "dim1"), [(0, 8), (8, 0), (0, 0)])
 def test_features_without_descriptors_are_refused(
     make_features: MakeFeatures, dim0: int, dim1: int

@@ -151,6 +151,15 @@ def test_scores_beyond_what_exp_can_hold_are_solved_all_the_same(
     np.testing.assert_allclose(found, sinkhorn_by_hand(scores, bin_score, 100), atol=2e-3)
 
 
+def test_keypoints_that_want_the_same_partner_share_it_and_the_dustbin_takes_the_rest() -> None:
+    """Though exp(bin - score) is 0 in single precision."""
+    scores = np.full((30, 1), 150.0)
+    found = solve(optimal_transport, scores, 0.0, 100)
+    np.testing.assert_allclose(found, sinkhorn_by_hand(scores, 0.0, 100), atol=2e-3)
+    np.testing.assert_allclose(found[:-1, 0], 1 / 30, atol=1e-3)
+    np.testing.assert_allclose(found[:-1, 1], 29 / 30, atol=1e-3)
+
+
 def test_half_precision_scores_are_solved_in_single_precision(rng: np.random.Generator) -> None:
     scores = torch.from_numpy(rng.uniform(-10, 10, (1, 8, 8))).half()
     bin_score = torch.tensor(1.0).half()

@@ -200,6 +200,16 @@ def test_features_without_descriptors_are_refused_with_the_remedy(
         matcher.match(make_features(4, dim=0), make_features(3))
 
 
+def test_features_of_another_extractor_are_refused(
+    matcher: SuperGlueMatcher, make_features: MakeFeatures
+) -> None:
+    features = make_features(4)
+    other = dataclasses.replace(features, extractor="disk sha256:0123456789ab")
+    for pair in ((features, other), (other, features), (other, other)):
+        with pytest.raises(InputError, match=r"'disk sha256:0123.* made for 'superpoint"):
+            matcher.match(*pair)
+
+
 def test_arrays_of_another_precision_or_read_only_are_taken(
     matcher: SuperGlueMatcher, make_features: MakeFeatures
 ) -> None:
@@ -235,6 +245,8 @@ def test_a_network_for_sift_matches_sift_features(tmp_path: Path, make_image: Ma
     assert matcher.name.startswith("sift sha256:")
     with pytest.raises(InputError, match=r"must be \(N, 128\)"):
         matcher.match(dataclasses.replace(features, descriptors=np.ones((20, 256))), features)
+    with pytest.raises(InputError, match="the other image's are from"):
+        matcher.match(features, dataclasses.replace(features, extractor="other"))
 
 
 @pytest.mark.parametrize(

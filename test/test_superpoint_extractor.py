@@ -11,6 +11,7 @@ import torch
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import SuperPointExtractor
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import SuperPoint, detector_probabilities
 from superglue_ros.weights import SHIPPED, load_superpoint
 
@@ -174,6 +175,61 @@ def test_images_of_unlike_sizes_are_reduced_each_by_its_own_scale(make_image: Ma
         assert found.image_size == (width, height)
         assert (found.keypoints < [width - 4, height - 4]).all()
         assert (found.keypoints.max(axis=0) > np.array([width, height]) * 0.7).all()
+
+
+def pixels_of(features: FeatureTensors) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the pixel that each keypoint lies in."""
+    columns, rows = np.floor(features.keypoints.numpy() + 0.5).astype(int).T
+    return rows, columns
+
+
+@pytest.mark.parametrize("resize", [0, 100, 64])
+def test_keypoints_are_taken_where_the_mask_is_not_0(
+    make_image: MakeImage, rng: np.random.Generator, resize: int
+) -> None:
+    image = make_image(120, 160)
+    mask = np.repeat(np.repeat(rng.integers(0, 2, (30, 40), dtype=np.uint8), 4, 0), 4, 1) * 200
+    extractor = SuperPointExtractor(resize=resize)
+    (free,) = extractor.extract_tensors([image])
+    (masked,) = extractor.extract_tensors([image], [mask])
+    assert (mask[pixels_of(free)] == 0).any()
+    assert (mask[pixels_of(masked)] > 0).all()
+    # What the mask leaves is what there was without it, for images of a batch one by one.
+    allowed = free.keypoints[torch.from_numpy(mask[pixels_of(free)] > 0)]
+    assert masked.keypoints.tolist() == allowed.tolist()
+    pair = extractor.extract_tensors([image, image], [mask, None])
+    assert [len(found) for found in pair] == [len(masked), len(free)]
+
+
+def test_a_mask_does_not_cost_keypoints_of_the_budget(make_image: MakeImage) -> None:
+    image = make_image(120, 160)
+    mask = np.ones_like(image)
+    mask[:, 80:] = 0
+    extractor = SuperPointExtractor(max_keypoints=15)
+    (masked,) = extractor.extract_tensors([image], [mask])
+    assert len(masked) == 15
+
+
+def test_a_border_can_be_left_out(make_image: MakeImage) -> None:
+    keypoints = SuperPointExtractor(mask_border=30).extract(make_image(120, 160)).keypoints
+    assert len(keypoints) > 5
+    assert (keypoints >= 30).all()
+    assert (keypoints <= [160 - 31, 120 - 31]).all()
+
+
+def test_a_mask_of_nothing_gives_no_features(
+    extractor: SuperPointExtractor, make_image: MakeImage
+) -> None:
+    image = make_image(96, 128)
+    (masked,) = extractor.extract_tensors([image], [np.zeros_like(image)])
+    assert_empty(masked.to_features(), image)
+
+
+def test_a_mask_of_another_size_is_refused(
+    extractor: SuperPointExtractor, make_image: MakeImage
+) -> None:
+    with pytest.raises(InputError, match="mask is 96x128, its image 128x96"):
+        extractor.extract_tensors([make_image(96, 128)], [np.ones((128, 96), np.uint8)])
 
 
 @pytest.mark.parametrize(
