@@ -34,5 +34,9 @@ setup(
     },
     packages=find_packages(include=["superglue_ros", "superglue_ros.*"]),
     package_data={"superglue_ros.weights": ["*.safetensors", "*.md"]},
+    data_files=[
+        ("share/superglue_ros", ["package.xml"]),
+        ("share/superglue_ros/msg", [f"msg/{path.name}" for path in (ROOT / "msg").glob("*.msg")]),
+    ],
     entry_points={"console_scripts": ["superglue-ros = superglue_ros.cli.main:main"]},
 )
