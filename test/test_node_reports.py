@@ -224,3 +224,17 @@ def test_cleaning_up_lets_go_of_the_networks(ros: Ros, image: GreyImage) -> None
     assert node.networks() == {}
     assert node.trigger_configure().name == "SUCCESS"
     assert set(node.networks()) == {"SuperPoint"}
+
+
+def test_a_node_on_simulated_time_that_stands_still_works_and_reports(
+    ros: Ros, image: GreyImage
+) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    features = ros.collector(FeaturesMessage, "features")
+    node = ros.start(SuperPointNode, use_sim_time=True, **SETTINGS)
+    publisher = ros.publisher(Image, "image")  # after the node, which has to follow its reliability
+    ros.wait_for_subscribers(publisher)
+    publisher.publish(image_message(image, header(5)))
+    features.at(5)
+    assert node.get_clock().now().nanoseconds == 0
+    status_of(ros, diagnostics, lambda one: values_of(one).get("processed") == "1", "a status")

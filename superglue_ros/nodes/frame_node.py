@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -197,7 +198,9 @@ class FrameNode(LifecycleNode, Generic[Config]):
             for stream, handler in zip(streams, self._handlers(len(streams)), strict=True)
         ]
         self._last_usable_sec = time.monotonic()
-        self._watch = self.create_timer(PERIOD_SEC, self._on_watch)
+        # Simulated time may stand still; the watch goes on.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watch = self.create_timer(PERIOD_SEC, self._on_watch, clock=steady)
         names = ", ".join(topic_input.topic for topic_input in self._inputs)
         self.get_logger().info(f"listening to {names}")
         return succeeded
