@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 
 from superglue_ros.errors import InputError
 from superglue_ros.nodes.frame_node import FrameNode
 
 USER_ERROR = 2
+SIGNAL_LATENCY_SEC = 0.1
 
 
 def run_node(node_type: type[FrameNode[Any]]) -> None:
@@ -25,10 +29,11 @@ def run_node(node_type: type[FrameNode[Any]]) -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(_help(node_type))
         return
-    rclpy.init(args=sys.argv)
+    ended = _ended_by_signal()
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     status, worker_has_ended = 0, True
     try:
-        status, worker_has_ended = _run(node_type)
+        status, worker_has_ended = _run(node_type, ended)
     except InputError as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         status = USER_ERROR
@@ -42,23 +47,36 @@ def run_node(node_type: type[FrameNode[Any]]) -> None:
     sys.exit(status)
 
 
-def _run(node_type: type[FrameNode[Any]]) -> tuple[int, bool]:
+def _ended_by_signal() -> threading.Event:
+    """An event that Ctrl-C or SIGTERM sets.
+
+    rclpy's handlers would take the context away from a frame in work, and a KeyboardInterrupt can
+    come out of any line, also of one in rclpy that makes another error of it.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
+
+
+def _run(node_type: type[FrameNode[Any]], ended: threading.Event) -> tuple[int, bool]:
+    """Run the node until the event; returns the status and whether no frame is in work any more."""
     node = node_type()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    status = 0
     try:
-        if node.config.autostart and not _start(node):
+        if node.config.autostart and not ended.is_set() and not _start(node):
             return USER_ERROR, True
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while not ended.is_set():
+            executor.spin_once(timeout_sec=SIGNAL_LATENCY_SEC)
+    except ExternalShutdownException:
         pass
     finally:
         worker_has_ended = node.stop()
         executor.shutdown(timeout_sec=0)
         if rclpy.ok():
             node.destroy_node()
-    return status, worker_has_ended
+    return 0, worker_has_ended
 
 
 def _start(node: FrameNode[Any]) -> bool:
