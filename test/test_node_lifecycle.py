@@ -29,7 +29,7 @@ from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.nodes.superglue_node import SuperGlueNode
 from superglue_ros.nodes.superpoint_node import SuperPointNode
 
-END_SEC = 10.0
+END_SEC = 20.0
 
 ros = pytest.fixture(ros_context, scope="module")
 
@@ -85,7 +85,7 @@ def processes(ros: Ros) -> dict[str, NodeProcess]:
     return {
         "managed": ros.run("superpoint_node", under="managed", autostart=False, **few),
         "busy": ros.run("superpoint_node", under="busy", resize=0, **few),
-        "matcher": ros.run("superglue_node", under="matcher", device="cpu"),
+        "flow": ros.run("superpoint_node", under="flow", process_every_frame=True, **few),
     }
 
 
@@ -136,13 +136,17 @@ def test_a_finalized_node_ends_on_sigterm(processes: dict[str, NodeProcess]) -> 
     assert_ends(processes["managed"], signal.SIGTERM)
 
 
-def test_an_idle_node_ends_on_sigterm(ros: Ros, processes: dict[str, NodeProcess]) -> None:
-    features = ros.publisher(FeaturesMessage, "matcher/features")
-    ros.wait_for_subscribers(features)
-    assert_ends(processes["matcher"], signal.SIGTERM)
+def test_a_node_ends_on_sigterm_while_frames_come(
+    ros: Ros, processes: dict[str, NodeProcess]
+) -> None:
+    node = Managed(ros, "flow/superpoint_node")
+    node.assert_works()
+    for second in range(1000, 1030):
+        node.images.publish(image_message(small_image(width=160, height=120), header(second)))
+    assert_ends(processes["flow"], signal.SIGTERM)
 
 
-def test_a_node_ends_on_ctrl_c_while_a_frame_is_in_work(
+def test_a_node_ends_on_ctrl_c_while_a_long_frame_is_in_work(
     ros: Ros, processes: dict[str, NodeProcess]
 ) -> None:
     node = Managed(ros, "busy/superpoint_node")
@@ -151,6 +155,13 @@ def test_a_node_ends_on_ctrl_c_while_a_frame_is_in_work(
     node.images.publish(image_message(large, header(1000)))
     assert node.images.wait_for_all_acked(Duration(seconds=TIMEOUT_SEC))
     assert_ends(processes["busy"], signal.SIGINT)
+
+
+def test_a_node_ends_on_ctrl_c_while_it_starts(ros: Ros) -> None:
+    process = ros.run("superglue_node", under="start", device="cpu")
+    name = ("superglue_node", f"{ros.namespace}/start")
+    wait_until(lambda: name in ros.node.get_node_names_and_namespaces(), "the node in the graph")
+    assert_ends(process, signal.SIGINT)
 
 
 def test_a_node_that_cannot_be_configured_stays_unconfigured_and_can_be_mended(ros: Ros) -> None:
