@@ -26,7 +26,7 @@ setup(
     license=package.findtext("license"),
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    install_requires=["torch>=2.2", *requirements("runtime")],
+    install_requires=["torch>=2.1", *requirements("runtime")],
     extras_require={
         "demo": requirements("demo"),
         "test": requirements("test"),
