@@ -7,6 +7,7 @@ same interface stand in. `synchronisers` is the one place of that choice.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 NANOSECONDS = 1_000_000_000
@@ -33,8 +34,8 @@ class SimpleFilter:
 class ApproximateTimeSynchronizer(SimpleFilter):
     """Joins messages, one of each input, whose stamps differ by less than `slop` seconds.
 
-    Each message is used once, with those of the others that are nearest to it in time; the oldest
-    that overflow a queue are let go.
+    Each message is used once, with those of the others that are nearest to it in time and belong
+    together; the oldest that overflow a queue are let go.
 
     Args:
         fs: The inputs.
@@ -60,15 +61,21 @@ class ApproximateTimeSynchronizer(SimpleFilter):
         own[stamp] = message
         while len(own) > self._queue_size:
             del own[min(own)]
-        if stamp not in own or not all(self.queues):
+        if stamp not in own:
             return
-        nearest = [
-            stamp if queue is own else min(queue, key=lambda other: abs(other - stamp))
-            for queue in self.queues
+        candidates = [
+            [stamp] if queue is own else self._nearest_first(queue, stamp) for queue in self.queues
         ]
-        if self._belong_together(nearest):
-            joined = [queue.pop(at) for queue, at in zip(self.queues, nearest, strict=True)]
-            self.signalMessage(*joined)
+        for stamps in product(*candidates):
+            if self._belong_together(stamps):
+                joined = [queue.pop(at) for queue, at in zip(self.queues, stamps, strict=True)]
+                self.signalMessage(*joined)
+                return
+
+    def _nearest_first(self, queue: dict[int, Any], stamp: int) -> list[int]:
+        """The stamps in a queue that may belong to a message of another one."""
+        near = [other for other in queue if abs(other - stamp) <= self._slop]
+        return sorted(near, key=lambda other: abs(other - stamp))
 
 
 class TimeSynchronizer(ApproximateTimeSynchronizer):
