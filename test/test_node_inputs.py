@@ -77,9 +77,8 @@ class StereoCamera:
         self._ros = ros
         self._images = [ros.publisher(Image, f"{side}/image") for side in sides]
         self.features = [ros.collector(FeaturesMessage, f"{side}/features") for side in sides]
-        self.node = ros.start(
-            SuperPointNode, mode="stereo", process_every_frame=True, **EXTRACTION, **parameters
-        )
+        settings = {"mode": "stereo", "process_every_frame": True} | EXTRACTION | parameters
+        self.node = ros.start(SuperPointNode, **settings)
         ros.wait_for_subscribers(*self._images)
         self._sent = 0
 
@@ -384,11 +383,13 @@ def test_each_image_of_a_camera_that_loses_some_is_counted(ros: Ros) -> None:
 
 
 def test_images_that_overflow_the_queue_are_counted(ros: Ros) -> None:
-    camera = StereoCamera(ros, sync_queue_size=2)
+    camera = StereoCamera(ros, sync_queue_size=2, process_every_frame=False)
     for second in range(1, 6):
         camera.send(0, second)
-    for second in range(1, 6):
+    for second in range(1, 5):
         camera.send(1, second)
+    camera.pairs_up_to(4)
+    camera.send(1, 5)
     assert [left for left, _ in camera.pairs_up_to(5)] == [(4, 0), (5, 0)]
     camera.wait_until_counted(processed=4)
 
@@ -456,3 +457,22 @@ def test_live_the_newest_frame_wins(ros: Ros) -> None:
     received = camera.node.counts["received"]
     wait_until_counted(camera.node, received=received, processed=len(answered))
     assert set(dropped(camera.node)) == {"a newer frame came first"}
+
+
+def test_where_every_frame_counts_a_camera_may_lose_more_frames_than_the_queue_holds(
+    ros: Ros,
+) -> None:
+    left, right = (ros.publisher(Image, f"{side}/image") for side in ("left", "right"))
+    settings = {"mode": "stereo", "process_every_frame": True, "sync_queue_size": 3}
+    node = ros.start(SuperPointNode, max_keypoints=8, device="cpu", **settings)
+    ros.wait_for_subscribers(left, right)
+    count, lost = 60, 20
+    for number in range(count):
+        if number % 3:
+            left.publish(image_message(small_image(), header(number // 10, number % 10 * 10**8)))
+        right.publish(image_message(small_image(), header(number // 10, number % 10 * 10**8)))
+    wait_until(lambda: node.counts["processed"] == 2 * (count - lost), "every pair")
+    counts = node.counts
+    assert counts["received"] == 2 * count - lost
+    assert counts["dropped: no partner"] + counts["waiting"] == lost
+    assert counts["waiting"] < lost / 2

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rcl_interfaces.msg import SetParametersResult
@@ -27,23 +25,25 @@ from superglue_ros.inference.device import (
     select_device,
 )
 from superglue_ros.nodes.diagnostics import PERIOD_SEC, Reporter
-from superglue_ros.nodes.inputs import Joining, Stream, TopicInput, by_position
+from superglue_ros.nodes.frame_inputs import FrameInputs
+from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.parameters import (
     changed_config,
     declare_parameters,
     read_parameters,
     unknown_parameters,
 )
-from superglue_ros.nodes.synchroniser import NANOSECONDS, synchronisers
+from superglue_ros.nodes.tally import Tally
+from superglue_ros.nodes.transitions import logged
 from superglue_ros.nodes.worker import Worker
 from superglue_ros.timing import Stopwatch
 
 Config = TypeVar("Config", bound=NodeConfig)
 Messages = tuple[Any, ...]
-Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
 WARNING_PERIOD_SEC = 5.0
 STOP_TIMEOUT_SEC = 1.0
+SHUTDOWN_CHECK_SEC = 0.2
 OUTPUT_DEPTH = 10
 
 
@@ -52,23 +52,6 @@ class Frame(NamedTuple):
 
     messages: Messages
     arrival_sec: float
-
-
-def _transition(callback: Transition) -> Transition:
-    """Log what a transition raises; rclpy would take it for a failure without a word."""
-
-    @functools.wraps(callback)
-    def wrapped(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return callback(node, state)
-        except (InputError, DeviceError) as error:
-            node.get_logger().fatal(str(error))
-            return TransitionCallbackReturn.FAILURE
-        except Exception:
-            node.get_logger().fatal(traceback.format_exc())
-            return TransitionCallbackReturn.ERROR
-
-    return wrapped
 
 
 class FrameNode(LifecycleNode, Generic[Config]):
@@ -98,10 +81,8 @@ class FrameNode(LifecycleNode, Generic[Config]):
             self.get_logger().warning(line)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.stopwatch = Stopwatch()
-        self._counts: Counter[str] = Counter()
-        self._counts_lock = Lock()
-        self._inputs: list[TopicInput] = []
-        self._joining: Joining | None = None
+        self._tally = Tally()
+        self._inputs: FrameInputs | None = None
         self._outputs: list[Publisher] = []
         self._worker: Worker[Frame] | None = None
         self._watch: Any = None
@@ -174,7 +155,7 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
     # Life cycle
 
-    @_transition
+    @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the networks with the parameters as they are now."""
         self.config = read_parameters(self, self.config_type)
@@ -183,35 +164,33 @@ class FrameNode(LifecycleNode, Generic[Config]):
         self._configured = True
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to work."""
         succeeded = super().on_activate(state)  # the publishers, before there is work for them
         self._worker = Worker(
             self._work,
             keep_every_item=self.config.process_every_frame,
-            on_dropped=lambda frame, reason: self._drop(len(frame.messages), reason),
+            on_dropped=lambda frame, reason: self._tally.drop(reason, len(frame.messages)),
         )
-        streams = self.streams()
-        self._inputs = [
-            TopicInput(self, stream, self.config, handler)
-            for stream, handler in zip(streams, self._handlers(len(streams)), strict=True)
-        ]
+        self._inputs = FrameInputs(
+            self, self.streams(), self.config, self._tally, self._hand_over, self.warn
+        )
+        self._inputs.enabled = self._enabled
         self._last_usable_sec = time.monotonic()
         # Simulated time may stand still; the watch goes on.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._watch = self.create_timer(PERIOD_SEC, self._on_watch, clock=steady)
-        names = ", ".join(topic_input.topic for topic_input in self._inputs)
-        self.get_logger().info(f"listening to {names}")
+        self.get_logger().info(f"listening to {', '.join(self._inputs.topics)}")
         return succeeded
 
-    @_transition
+    @logged
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop working."""
         self.stop()
         return super().on_deactivate(state)
 
-    @_transition
+    @logged
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the networks and their memory."""
         self._configured = False
@@ -221,7 +200,7 @@ class FrameNode(LifecycleNode, Generic[Config]):
         self._release_memory()
         return TransitionCallbackReturn.SUCCESS
 
-    @_transition
+    @logged
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop working, from whatever state."""
         self.stop()
@@ -229,14 +208,14 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
     def stop(self) -> bool:
         """Unsubscribe and stop working; returns whether no frame is in work any more."""
-        for topic_input in self._inputs:
-            topic_input.close()
         if self._watch is not None:
             self.destroy_timer(self._watch)
             self._watch = None
         worker, self._worker = self._worker, None
         has_ended = worker is None or worker.stop(STOP_TIMEOUT_SEC)
-        self._close_counts()
+        inputs, self._inputs = self._inputs, None
+        if inputs is not None:
+            inputs.close()
         return has_ended
 
     # Frames
@@ -247,55 +226,15 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
         What is received and nothing of the others is in work.
         """
-        with self._counts_lock:
-            counts = Counter(self._counts)
-        for index, topic_input in enumerate(self._inputs):
-            counts["received"] += topic_input.received
-            if self._joining is not None:
-                counts["dropped: no partner"] += self._joining.unpaired(index)
-                counts["waiting"] += self._joining.waiting(index)
-        return +counts
-
-    def _close_counts(self) -> None:
-        """Put the counts of the inputs into the sum before they go."""
-        if self._joining is not None:
-            for index in range(len(self._inputs)):
-                self._drop(self._joining.waiting(index), "the node was deactivated")
-        counts = self.counts
-        del counts["waiting"]
-        with self._counts_lock:
-            self._counts = counts
-        self._inputs, self._joining = [], None
-
-    def _handlers(self, count: int) -> list[Callable[[Any], None]]:
-        """What to do with the messages of each input."""
-        if count == 1:
-            return [self._checked(self._hand_over)]
-        library = synchronisers()
-        self.get_logger().info(f"joining {count} inputs by {library.library}")
-        self._joining = Joining(library, self.config, count, self._hand_over, self._on_set_back)
-        return [self._checked(handler) for handler in by_position(self._joining.add, count)]
-
-    def _checked(self, handler: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Let a message through where the node is enabled and the stamp is one."""
-
-        def on_message(message: Any) -> None:
-            stamp = message.header.stamp
-            if not self._enabled:
-                self._drop(1, "the node is disabled")
-            elif stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
-                self._drop(1, "impossible stamp")
-                self.warn(f"impossible stamp: {stamp.sec} s and {stamp.nanosec} ns")
-            else:
-                handler(message)
-
-        return on_message
+        counts = self._tally.so_far()
+        return counts if self._inputs is None else counts + self._inputs.counts()
 
     def _hand_over(self, *messages: Any) -> None:
-        if self._worker is None:
-            self._drop(len(messages), "the node was deactivated")
-        else:
-            self._worker.put(Frame(messages, time.monotonic()))
+        frame = Frame(messages, time.monotonic())
+        while self._worker is not None and self.context.ok():
+            if self._worker.put(frame, timeout_sec=SHUTDOWN_CHECK_SEC):
+                return
+        self._tally.drop("the node was deactivated", len(messages))
 
     def _work(self, frame: Frame) -> None:
         """Process a frame in the worker's thread, whatever comes."""
@@ -306,18 +245,18 @@ class FrameNode(LifecycleNode, Generic[Config]):
             self.process(frame.messages)
         except InputError as error:
             self._last_error = str(error)
-            self._drop(count, "bad input")
+            self._tally.drop("bad input", count)
             self.warn(str(error))
         except DeviceError as error:
-            self._drop(count, "device error")
+            self._tally.drop("device error", count)
             self._on_device_error(error)
         except Exception:  # a defect of ours must not end the thread that all frames go through
-            self._drop(count, "internal error")
+            self._tally.drop("internal error", count)
             self.get_logger().error(
                 traceback.format_exc(), throttle_duration_sec=WARNING_PERIOD_SEC
             )
         else:
-            self._count("processed", count)
+            self._tally.count("processed", count)
             self._last_usable_sec = time.monotonic()
             self.stopwatch.add("total", (self._last_usable_sec - frame.arrival_sec) * 1e3)
             self.stopwatch.end_frame()
@@ -337,18 +276,11 @@ class FrameNode(LifecycleNode, Generic[Config]):
         self.release_networks()
         release_memory(select_device(self.config.device))
 
-    def _drop(self, count: int, reason: str) -> None:
-        self._count(f"dropped: {reason}", count)
-
-    def _count(self, what: str, count: int) -> None:
-        with self._counts_lock:
-            self._counts[what] += count
-
     # Watching
 
     def _on_watch(self) -> None:
-        for topic_input in self._inputs:
-            topic_input.follow_publisher()
+        if self._inputs is not None:
+            self._inputs.follow_publishers()
         problem = self._problem()
         if problem and problem != self._reported_problem:
             self.get_logger().warning(problem)
@@ -365,23 +297,21 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
     def _problem(self) -> str:
         """Why there has been no usable input for too long; empty where there has."""
+        if self._inputs is None or self._worker is None or not self._enabled:
+            return ""
         timeout_sec = self.config.input_timeout_sec
         silent_sec = time.monotonic() - self._last_usable_sec
-        idle = self._worker is not None and self._worker.is_idle
-        if not timeout_sec or silent_sec < timeout_sec or not idle or not self._enabled:
+        if timeout_sec == 0 or silent_sec < timeout_sec or not self._worker.is_idle:
             return ""
-        reasons = [reason for reason in (one.problem() for one in self._inputs) if reason]
-        if not reasons and self._joining is not None and not self.counts["processed"]:
-            reasons = [self._joining.problem()]
+        reasons = [self._inputs.problem(processed=self.counts["processed"] > 0)]
         reasons += [f"last unusable input: {self._last_error}"] if self._last_error else []
-        why = "; ".join(reasons) or "the publisher has fallen silent"
+        why = "; ".join(filter(None, reasons)) or "the publisher has fallen silent"
         return f"no usable input for {timeout_sec:g} s: {why}"
-
-    def _on_set_back(self) -> None:
-        self.warn("stamps jumped back: what waited for a partner was let go")
 
     def _on_enable(self, request: Any, response: Any) -> Any:
         self._enabled = request.data
+        if self._inputs is not None:
+            self._inputs.enabled = request.data
         self._last_usable_sec = time.monotonic()
         response.success = True
         response.message = "enabled" if request.data else "disabled"

@@ -13,8 +13,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from superglue_ros.config import CameraConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
+from superglue_ros.image_decoding import image_decoder
 from superglue_ros.images import read_image
-from superglue_ros.nodes.image_decoding import image_decoder
 from superglue_ros.nodes.inputs import Stream
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from superglue_ros.nodes.synchroniser import NANOSECONDS, Synchronisers, stamp_n
 from superglue_ros.partners import RESET_SEC
 
 LIVE_DEPTH = 5
+UNLIMITED = 10**6
 
 
 class Stream(NamedTuple):
@@ -151,6 +151,8 @@ class Joining:
         self._recent[index].append(stamp)
         self._added[index] += 1
         self._filters[index].signalMessage(message)
+        if self._config.process_every_frame:
+            self._let_go_of_orphans()
 
     def unpaired(self, index: int) -> int:
         """Messages of one input that will not find their partners any more."""
@@ -172,7 +174,9 @@ class Joining:
         )
 
     def _start(self) -> None:
-        count, queue_size = len(self._added), self._config.sync_queue_size
+        count = len(self._added)
+        every = self._config.process_every_frame
+        queue_size = UNLIMITED if every else self._config.sync_queue_size
         self._recent = [deque(maxlen=LIVE_DEPTH) for _ in range(count)]
         self._filters = [self._library.SimpleFilter() for _ in range(count)]
         if self._config.exact_sync or self._config.sync_slop_sec == 0:
@@ -185,16 +189,25 @@ class Joining:
             )
         self._synchroniser.registerCallback(self._join)
 
+    def _let_go_of_orphans(self) -> None:
+        """Drop what is too old to find a partner any more.
+
+        Where every frame counts this takes the place of the queue's limit: inputs are read in turn,
+        so that one of which messages were lost runs ahead of the others, by any number.
+        """
+        if not all(self._recent):
+            return
+        slack_sec = self._config.sync_slop_sec + RESET_SEC
+        horizon = min(max(recent) for recent in self._recent) - slack_sec * NANOSECONDS
+        for queue in self._synchroniser.queues:
+            for stamp in [stamp for stamp in queue if stamp < horizon]:
+                del queue[stamp]
+
     def _join(self, *messages: Any) -> None:
         # Both libraries take the messages out of the queues only after or before this call;
         # counted here, they are out of them whenever the counts are read.
         self._joined += 1
         self._on_joined(*messages)
-
-
-def by_position(handle: Callable[[int, Any], None], count: int) -> Sequence[Callable[[Any], None]]:
-    """A callback for each input that adds its position."""
-    return [functools.partial(handle, index) for index in range(count)]
 
 
 def _type_name(message_type: type) -> str:

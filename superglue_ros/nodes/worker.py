@@ -48,12 +48,20 @@ class Worker(Generic[Item]):
         with self._changed:
             return not (self._busy or self._waiting or self._jobs)
 
-    def put(self, item: Item) -> None:
-        """Hand over an item."""
+    def put(self, item: Item, timeout_sec: float | None = None) -> bool:
+        """Hand over an item.
+
+        Returns:
+            Whether it was taken; False where every item counts and there was no room in time.
+        """
         dropped = []
         with self._changed:
             if self._keep_every_item:
-                self._changed.wait_for(lambda: self._stopping or not self._waiting)
+                has_room = self._changed.wait_for(
+                    lambda: self._stopping or not self._waiting, timeout_sec
+                )
+                if not has_room:
+                    return False
             elif self._waiting:
                 dropped.append((self._waiting.popleft(), "a newer frame came first"))
             if self._stopping:
@@ -63,6 +71,7 @@ class Worker(Generic[Item]):
                 self._changed.notify_all()
         for one, reason in dropped:
             self._on_dropped(one, reason)
+        return True
 
     def run(self, job: Job) -> None:
         """Run a job, which must not raise, in the thread before the next item."""

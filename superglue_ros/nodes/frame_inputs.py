@@ -1,0 +1,109 @@
+"""The inputs of a node, of which one message each makes a frame."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.node import Node
+
+from superglue_ros.config import TransportConfig
+from superglue_ros.nodes.inputs import Joining, Stream, TopicInput
+from superglue_ros.nodes.synchroniser import NANOSECONDS, synchronisers
+from superglue_ros.nodes.tally import Tally
+
+
+class FrameInputs:
+    """Subscribes to the topics of a node and joins their messages to frames.
+
+    Args:
+        node: The node that subscribes.
+        streams: The topics.
+        config: How to subscribe and to join.
+        tally: Where messages are counted that make no frame.
+        on_frame: Called with one message of each topic.
+        warn: Called with a line on each message that cannot be used.
+
+    Attributes:
+        enabled: Whether messages are taken; else they are dropped and counted.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        streams: Sequence[Stream],
+        config: TransportConfig,
+        tally: Tally,
+        on_frame: Callable[..., None],
+        warn: Callable[[str], None],
+    ) -> None:
+        """Subscribe."""
+        self.enabled = True
+        self._tally = tally
+        self._warn = warn
+        self._joining: Joining | None = None
+        handlers = [on_frame]
+        if len(streams) > 1:
+            library = synchronisers()
+            node.get_logger().info(f"joining {len(streams)} inputs by {library.library}")
+            self._joining = Joining(library, config, len(streams), on_frame, self._on_set_back)
+            handlers = [functools.partial(self._joining.add, i) for i in range(len(streams))]
+        self._inputs = [
+            TopicInput(node, stream, config, functools.partial(self._take, handler))
+            for stream, handler in zip(streams, handlers, strict=True)
+        ]
+
+    @property
+    def topics(self) -> list[str]:
+        """Full names of the topics."""
+        return [one.topic for one in self._inputs]
+
+    def follow_publishers(self) -> None:
+        """Subscribe anew where a publisher's reliability has changed."""
+        for one in self._inputs:
+            one.follow_publisher()
+
+    def counts(self) -> Counter[str]:
+        """Messages received, left without a partner, and waiting for one."""
+        counts = Counter({"received": sum(one.received for one in self._inputs)})
+        if self._joining is not None:
+            for index in range(len(self._inputs)):
+                counts["dropped: no partner"] += self._joining.unpaired(index)
+                counts["waiting"] += self._joining.waiting(index)
+        return +counts
+
+    def problem(self, *, processed: bool) -> str:
+        """Why nothing usable comes; empty where that is not known.
+
+        Args:
+            processed: Whether there have been frames.
+        """
+        reasons = [reason for reason in (one.problem() for one in self._inputs) if reason]
+        if not reasons and self._joining is not None and not processed:
+            return self._joining.problem()
+        return "; ".join(reasons)
+
+    def close(self) -> None:
+        """Unsubscribe and put the counts into the tally."""
+        for one in self._inputs:
+            one.close()
+        counts = self.counts()
+        self._tally.drop("the node was deactivated", counts.pop("waiting", 0))
+        for what, number in counts.items():
+            self._tally.count(what, number)
+
+    def _take(self, handler: Callable[[Any], None], message: Any) -> None:
+        """Let a message through where it is wanted and its stamp is one."""
+        stamp = message.header.stamp
+        if not self.enabled:
+            self._tally.drop("the node is disabled")
+        elif stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
+            self._tally.drop("impossible stamp")
+            self._warn(f"impossible stamp: {stamp.sec} s and {stamp.nanosec} ns")
+        else:
+            handler(message)
+
+    def _on_set_back(self) -> None:
+        self._warn("stamps jumped back: what waited for a partner was let go")
