@@ -87,7 +87,14 @@ def test_pip_installs_every_module_and_weight(target: Path) -> None:
 
 
 def test_pip_installs_nothing_else(target: Path) -> None:
-    assert {path.name.split("-")[0] for path in target.iterdir()} == {"bin", "superglue_ros"}
+    top = {path.name.split("-")[0] for path in target.iterdir()}
+    assert top == {"bin", "share", "superglue_ros"}
+
+
+def test_pip_installs_the_message_definitions(target: Path) -> None:
+    messages = names_below(ROOT / "msg", "*.msg")
+    assert messages
+    assert names_below(target / "share/superglue_ros/msg", "*.msg") == messages
 
 
 def test_pip_metadata_comes_from_package_xml(target: Path) -> None:
