@@ -18,7 +18,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from superglue_ros.errors import InputError
-from superglue_ros.nodes.image_decoding import image_decoder
+from superglue_ros.image_decoding import image_decoder
 
 DECODER = image_decoder()
 WIDTH, HEIGHT = 12, 10

@@ -151,8 +151,7 @@ def _synchroniser() -> str:
 
 
 def _decoder() -> str:
-    _need_rclpy()
-    from superglue_ros.nodes.image_decoding import image_decoder
+    from superglue_ros.image_decoding import image_decoder
 
     return image_decoder().library
 

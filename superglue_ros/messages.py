@@ -1,0 +1,147 @@
+"""What the fields of the messages hold, for the generated classes of rclpy and those of rosbags.
+
+Arrays are NumPy arrays here; a class that wants them otherwise is given them otherwise by whoever
+makes the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superglue_ros.errors import InputError
+from superglue_ros.features import Features, Matches
+
+FieldValues = dict[str, str | int | NDArray[np.float32] | NDArray[np.int32]]
+
+
+def features_fields(features: Features) -> FieldValues:
+    """The fields of a Features message but for its header."""
+    width, height = features.image_size
+    return {
+        "width": width,
+        "height": height,
+        "extractor": features.extractor,
+        "keypoints": _keypoint_rows(features),
+        "descriptor_size": features.descriptors.shape[1],
+        "descriptors": _flat(features.descriptors),
+    }
+
+
+def features_from_message(message: Any) -> Features:
+    """The features that a Features message carries.
+
+    Returns:
+        Features; where the message has no descriptors they are (N, 0).
+
+    Raises:
+        InputError: The lengths of the arrays do not fit together, a value is not finite, or there
+            are keypoints of an image without pixels.
+    """
+    keypoints, scores = _keypoints_and_scores("keypoints", message.keypoints)
+    if len(keypoints) and not (message.width and message.height):
+        raise InputError(
+            f"{len(keypoints)} keypoints come from an image of {message.width}x{message.height} "
+            "pixels; does the publisher fill in width and height?"
+        )
+    return Features(
+        keypoints=keypoints,
+        scores=scores,
+        descriptors=_descriptors(message, count=len(keypoints)),
+        image_size=(message.width, message.height),
+        extractor=message.extractor,
+    )
+
+
+def matches_fields(matches: Matches, features0: Features, features1: Features) -> FieldValues:
+    """The fields of a Matches message but for its headers."""
+    (width0, height0), (width1, height1) = features0.image_size, features1.image_size
+    return {
+        "width0": width0,
+        "height0": height0,
+        "width1": width1,
+        "height1": height1,
+        "matcher": matches.matcher,
+        "keypoints0": _keypoint_rows(features0),
+        "keypoints1": _keypoint_rows(features1),
+        "matches0": matches.matches0,
+        "matches1": matches.matches1,
+        "matching_scores0": matches.matching_scores0,
+        "matching_scores1": matches.matching_scores1,
+    }
+
+
+def matches_from_message(message: Any) -> tuple[Features, Features, Matches]:
+    """The features, without descriptors, and the matches that a Matches message carries.
+
+    Raises:
+        InputError: The lengths of the arrays do not fit together, or a value is not finite.
+    """
+    features = []
+    for index, size in enumerate(
+        ((message.width0, message.height0), (message.width1, message.height1))
+    ):
+        name = f"keypoints{index}"
+        keypoints, scores = _keypoints_and_scores(name, getattr(message, name))
+        none = np.zeros((len(keypoints), 0), np.float32)
+        features.append(Features(keypoints, scores, none, size, extractor=""))
+    matches = Matches(
+        matches0=np.array(message.matches0, np.int32),
+        matches1=np.array(message.matches1, np.int32),
+        matching_scores0=_finite("matching_scores0", message.matching_scores0),
+        matching_scores1=_finite("matching_scores1", message.matching_scores1),
+        matcher=message.matcher,
+    )
+    _check_indices(matches, features)
+    return features[0], features[1], matches
+
+
+def _flat(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values, np.float32).reshape(-1)
+
+
+def _keypoint_rows(features: Features) -> NDArray[np.float32]:
+    """3N values: x, y, confidence."""
+    return _flat(np.column_stack([features.keypoints, features.scores]))
+
+
+def _finite(name: str, values: Sequence[float]) -> NDArray[np.float32]:
+    found = np.array(values, np.float32)  # a copy: the result outlives the message
+    if not np.isfinite(found).all():
+        raise InputError(f"{name} holds values that are not finite; is the publisher sound?")
+    return found
+
+
+def _keypoints_and_scores(
+    name: str, values: Sequence[float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    rows = _finite(name, values)
+    if rows.size % 3:
+        raise InputError(f"{name} must hold 3N values (x, y, confidence), got {rows.size}")
+    rows = rows.reshape(-1, 3)
+    return rows[:, :2].copy(), rows[:, 2].copy()
+
+
+def _descriptors(message: Any, *, count: int) -> NDArray[np.float32]:
+    values = _finite("descriptors", message.descriptors)
+    size = message.descriptor_size if values.size or not count else 0
+    if values.size != count * size:
+        raise InputError(
+            f"descriptors must hold N*D = {count}*{message.descriptor_size} values, "
+            f"got {values.size}"
+        )
+    return values.reshape(count, size)
+
+
+def _check_indices(matches: Matches, features: Sequence[Features]) -> None:
+    for name, indices, own, other in (
+        ("matches0", matches.matches0, features[0], features[1]),
+        ("matches1", matches.matches1, features[1], features[0]),
+    ):
+        if len(indices) != len(own):
+            raise InputError(f"{name} must hold {len(own)} indices, got {len(indices)}")
+        if indices.size and not -1 <= indices.min() <= indices.max() < len(other):
+            raise InputError(f"{name} must hold indices from -1 to {len(other) - 1}")
