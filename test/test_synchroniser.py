@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 
-from superglue_ros.nodes.synchroniser import (
+from superglue_ros.synchroniser import (
     ApproximateTimeSynchronizer,
     SimpleFilter,
     Synchronisers,

@@ -145,7 +145,7 @@ def _messages() -> str:
 
 
 def _synchroniser() -> str:
-    from superglue_ros.nodes.synchroniser import synchronisers
+    from superglue_ros.synchroniser import synchronisers
 
     return synchronisers().library
 

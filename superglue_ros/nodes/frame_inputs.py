@@ -10,9 +10,10 @@ from typing import Any
 from rclpy.node import Node
 
 from superglue_ros.config import TransportConfig
-from superglue_ros.nodes.inputs import Joining, Stream, TopicInput
-from superglue_ros.nodes.synchroniser import NANOSECONDS, synchronisers
+from superglue_ros.joining import Joining
+from superglue_ros.nodes.inputs import Stream, TopicInput
 from superglue_ros.nodes.tally import Tally
+from superglue_ros.synchroniser import NANOSECONDS, synchronisers
 
 
 class FrameInputs:

@@ -17,8 +17,8 @@ from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.nodes.conversions import assignment_to_message, matches_to_message
-from superglue_ros.nodes.synchroniser import NANOSECONDS
 from superglue_ros.partners import Keyframe, Partners, PreviousFrame, Templates, View
+from superglue_ros.synchroniser import NANOSECONDS
 from superglue_ros.timing import Stopwatch
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm")

@@ -28,7 +28,7 @@ from superglue_ros.demo.scenes import Scene
 from superglue_ros.drawing import BgrImage
 from superglue_ros.msg import Features, Matches
 from superglue_ros.nodes.conversions import matches_from_message
-from superglue_ros.nodes.synchroniser import NANOSECONDS
+from superglue_ros.synchroniser import NANOSECONDS
 
 SPIN_SEC = 0.1
 START_TIMEOUT_SEC = 120.0
