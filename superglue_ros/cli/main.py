@@ -18,6 +18,9 @@ PROGRAM = "superglue-ros"
 COMMANDS = {
     "match": "match two images",
     "demo": "match real images over ROS 2 with the nodes, and look at the result",
+    "photographs": "gather free photographs to train on",
+    "train": "train weights of one's own",
+    "eval": "measure matchers on pairs of images whose truth is known",
     "weights": "list or verify the weights that come with the package",
     "doctor": "check this installation and say what it lacks",
 }

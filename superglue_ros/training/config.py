@@ -45,6 +45,11 @@ class LoopConfig(Settings):
     """How long and how fast a stage learns."""
 
     steps: int = setting(1000, "Steps in all.", minimum=1, maximum=10_000_000)
+    fill_minutes: float = setting(
+        0.0,
+        "Instead of `steps`: as many as this time holds, measured once on the first ones.",
+        minimum=0.0,
+    )
     minutes: float = setting(
         0.0, "Stop after this time, to go on with the same command; 0 never does.", minimum=0.0
     )
@@ -139,3 +144,79 @@ class MatcherConfig(PairConfig, LoopConfig, DeviceConfig):
         "Arithmetic of the network: auto is bfloat16 where the device has it.",
         choices=("auto", "float32", "bfloat16"),
     )
+
+
+@dataclass(frozen=True)
+class SyntheticConfig(LoopConfig, DeviceConfig):
+    """The stage that trains a first detector on drawn shapes."""
+
+    batch: int = setting(32, "Pictures a step.", minimum=1)
+    view_width: int = setting(160, "Width of a picture in pixels, a multiple of 8.", minimum=16)
+    view_height: int = setting(120, "Height of a picture in pixels, a multiple of 8.", minimum=16)
+    shapes: int = setting(4, "Shapes on a picture.", minimum=1, maximum=50)
+    strength: float = setting(0.7, "Strength of photometric change.", minimum=0.0, maximum=2.0)
+    validation_keypoints: int = setting(
+        300, "Most keypoints of a picture in the validation.", minimum=1
+    )
+    precision: str = setting(
+        "auto",
+        "Arithmetic of the network: auto is bfloat16 where the device has it.",
+        choices=("auto", "float32", "bfloat16"),
+    )
+
+
+@dataclass(frozen=True)
+class LabelConfig(DeviceConfig):
+    """The stage that labels the photographs."""
+
+    batch: int = setting(8, "Photographs at once.", minimum=1)
+    homographies: int = setting(
+        0,
+        "Views beside the photograph itself that responses are averaged over; a network as the "
+        "teacher wants about 100, the classical one gains nothing.",
+        minimum=0,
+        maximum=1000,
+    )
+    sigma: float = setting(1.8, "Scale in pixels of the classical teacher.", minimum=0.5)
+    threshold: float = setting(
+        0.008, "Least response of a keypoint; about 0.015 with a network.", minimum=0.0
+    )
+    max_labels: int = setting(700, "Most keypoints of a photograph.", minimum=1)
+    nms_radius: int = setting(4, "Least distance in pixels of two keypoints.", minimum=1)
+    precision: str = setting(
+        "auto",
+        "Arithmetic of the network: auto is bfloat16 where the device has it.",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    seed: int = setting(0, "Seed of everything random.", minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class AcceleratedConfig(DeviceConfig):
+    """The whole training on a GPU that is lent for minutes."""
+
+    minutes: float = setting(9.0, "Stop this call after so many minutes.", minimum=0.0)
+    features_minutes: float = setting(
+        8.0, "Minutes of the stage features in all; 0 leaves it out.", minimum=0.0
+    )
+    matcher_minutes: float = setting(
+        16.0, "Minutes of the stage matcher in all; 0 leaves it out.", minimum=0.0
+    )
+    features_batch: int = setting(48, "Pairs a step of the stage features.", minimum=1)
+    matcher_batch: int = setting(32, "Pairs a step of the stage matcher.", minimum=1)
+    view_width: int = setting(
+        320, "Width of a view of the stage features in pixels, a multiple of 8.", minimum=16
+    )
+    view_height: int = setting(240, "Its height, a multiple of 8.", minimum=16)
+    pair_width: int = setting(
+        512, "Width of a view of the stage matcher in pixels, a multiple of 8.", minimum=16
+    )
+    pair_height: int = setting(384, "Its height, a multiple of 8.", minimum=16)
+    max_keypoints: int = setting(512, "Most keypoints of an image.", minimum=1, maximum=4096)
+    initial_superpoint: str = setting(
+        "", "Weights that the features begin with: a shipped set or a file; empty for none."
+    )
+    initial_superglue: str = setting(
+        "", "Weights that the matcher begins with; empty begins with matching by descriptors alone."
+    )
+    validate_every: int = setting(1000, "Steps between two validations.", minimum=1)

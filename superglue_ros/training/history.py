@@ -20,8 +20,7 @@ class History:
     def __init__(self, path: Path, step: int) -> None:
         """Take up an existing log."""
         self._path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.entries: list[Entry] = [e for e in map(_parse, lines) if e and e["step"] <= step]
+        self.entries: list[Entry] = [e for e in read_history(path) if e["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(entry) + "\n" for entry in self.entries))
 
@@ -30,6 +29,12 @@ class History:
         self.entries.append(entry)
         with self._path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def read_history(path: Path) -> list[Entry]:
+    """The entries of a log, none where there is no file; a line cut short is left out."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [entry for entry in map(_parse, lines) if entry]
 
 
 def _parse(line: str) -> Entry:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Generator, Tensor
 
 from superglue_ros.errors import InputError
 from superglue_ros.networks import non_maximum_suppression, select_keypoints
 from superglue_ros.training.classical import refine_subpixel
 from superglue_ros.training.config import ViewConfig
+from superglue_ros.training.export import save_tensors
 from superglue_ros.training.synthesis.homographies import (
     random_views,
     warp_images,
@@ -42,7 +43,7 @@ class Labels:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file."""
-        save_file({"points": self.points.cpu(), "scores": self.scores.cpu()}, path)
+        save_tensors({"points": self.points.cpu(), "scores": self.scores.cpu()}, path)
 
     @staticmethod
     def load(path: Path) -> Labels:

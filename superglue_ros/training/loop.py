@@ -20,6 +20,7 @@ from superglue_ros.training.progress import TrainingProgress
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 FINAL_RATE_SHARE = 0.01
+MEASURE_FROM, MEASURE_TO = 20, 60
 _SEED_STRIDE = 1_000_003
 """Seeds of successive steps are this far apart from those of the next `seed`."""
 
@@ -28,8 +29,11 @@ class Stage(Protocol):
     """What a stage has to offer to the loop."""
 
     name: str
-    network: nn.Module
     device: torch.device
+
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of one batch made with the generator, and figures for the log."""
@@ -56,6 +60,9 @@ class Loop:
             self._network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.step = 0
+        self.steps = 0 if config.fill_minutes else config.steps
+        """In all; 0 as long as it is not known."""
+        self._measured_from = 0.0
         state = read_checkpoint(folder / CHECKPOINT, stage.device)
         if state is not None:
             self._restore(state)
@@ -64,7 +71,7 @@ class Loop:
     @property
     def finished(self) -> bool:
         """Whether all steps are done."""
-        return self.step >= self.config.steps
+        return 0 < self.steps <= self.step
 
     def run(self) -> bool:
         """Learn until the steps are done or the time is up.
@@ -74,10 +81,12 @@ class Loop:
         """
         began = saved = time.monotonic()
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.stage.device))
-        with TrainingProgress(self.stage.name, self.config.steps, self.step) as progress:
+        with TrainingProgress(self.stage.name, self.steps, self.step) as progress:
             while not self.finished and not self._time_is_up(began):
                 for name, value in self._take_step().items():
                     sums[name] = sums[name] + value
+                if not self.steps:
+                    self._plan(progress)
                 if self.step % self.config.log_every == 0:
                     self._log(sums, progress)
                     sums.clear()
@@ -94,6 +103,7 @@ class Loop:
         """Write the checkpoint."""
         state: State = {
             "step": self.step,
+            "steps": self.steps,
             "network": self._network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -102,6 +112,8 @@ class Loop:
 
     def _restore(self, state: State) -> None:
         self.step = state["step"]
+        if self.config.fill_minutes:
+            self.steps = state["steps"]
         self._network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -109,12 +121,27 @@ class Loop:
     def _time_is_up(self, began: float) -> bool:
         return 0 < self.config.minutes * 60 <= time.monotonic() - began
 
+    def _plan(self, progress: TrainingProgress) -> None:
+        """Measure the rate between two early steps and set the number of steps by it."""
+        if self.step not in (MEASURE_FROM, MEASURE_TO):
+            return
+        if self.stage.device.type == "cuda":
+            torch.cuda.synchronize(self.stage.device)
+        if self.step == MEASURE_FROM:
+            self._measured_from = time.monotonic()
+        elif self._measured_from:
+            took = (time.monotonic() - self._measured_from) / (MEASURE_TO - MEASURE_FROM)
+            self.steps = max(MEASURE_TO + 1, round(self.config.fill_minutes * 60 / took))
+            progress.set_total(self.steps)
+        else:  # cut between the two in an earlier run
+            self.steps = self.config.steps
+
     def _take_step(self) -> dict[str, Tensor]:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would
         generator = Generator(self.stage.device)
         generator.manual_seed(self.config.seed * _SEED_STRIDE + self.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * rate_share(self.step, self.config)
+            group["lr"] = self.config.learning_rate * rate_share(self.step, self.steps, self.config)
         self._network.train()
         loss, figures = self.stage.loss(self._network, generator)
         self._optimizer.zero_grad(set_to_none=True)
@@ -151,10 +178,10 @@ class Loop:
         self.history.add({"step": float(self.step), **figures})
 
 
-def rate_share(step: int, config: LoopConfig) -> float:
+def rate_share(step: int, steps: int, config: LoopConfig) -> float:
     """The share of the peak learning rate at a step: warm-up, plateau, cosine decay."""
     warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
-    begin = config.constant_share * config.steps
-    done = max(0.0, (step - begin) / max(1.0, config.steps - begin))
+    begin = config.constant_share * steps
+    done = max(0.0, (step - begin) / max(1.0, steps - begin)) if steps else 0.0
     cosine = 0.5 + 0.5 * math.cos(math.pi * min(1.0, done))
     return warmup * (FINAL_RATE_SHARE + (1 - FINAL_RATE_SHARE) * cosine)

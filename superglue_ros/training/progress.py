@@ -28,7 +28,7 @@ class TrainingProgress:
 
     Args:
         name: Name of the stage.
-        steps: Steps in all.
+        steps: Steps in all, 0 where it is not yet known.
         step: Steps already done.
     """
 
@@ -44,7 +44,7 @@ class TrainingProgress:
             TextColumn("{task.fields[figures]}"),
             speed_estimate_period=120,
         )
-        self._task = self._progress.add_task(name, total=steps, completed=step, figures="")
+        self._task = self._progress.add_task(name, total=steps or None, completed=step, figures="")
 
     def __enter__(self) -> TrainingProgress:
         """Show the bar."""
@@ -59,6 +59,10 @@ class TrainingProgress:
     ) -> None:
         """Leave the bar as it is."""
         self._progress.stop()
+
+    def set_total(self, steps: int) -> None:
+        """Say how many steps there are, where it was not known."""
+        self._progress.update(self._task, total=steps)
 
     def update(self, step: int) -> None:
         """Move the bar."""

@@ -22,6 +22,7 @@ from superglue_ros.training.validation import FeatureValidation
 from superglue_ros.training.views import ViewBatch, make_views
 
 CALIBRATION_BATCHES = 8
+NO_KEYPOINT_LOGIT = 6.0
 
 
 AUXILIARY_CELLS = {2: 64, 4: 128}
@@ -38,7 +39,7 @@ class FeatureNetwork(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
         self.auxiliary = nn.ModuleDict(
             {
-                str(cell): nn.Conv2d(channels, cell**2 + 1, kernel_size=1)
+                str(cell): _finer_detector(channels, cell)
                 for cell, channels in AUXILIARY_CELLS.items()
             }
         )
@@ -172,3 +173,13 @@ def initial_superpoint(seed: int) -> SuperPoint:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             nn.init.zeros_(module.bias)
     return network
+
+
+def _finer_detector(channels: int, cell: int) -> nn.Conv2d:
+    """A 1x1 detector that says "no keypoint" at first, since few of its small cells hold one."""
+    detector = nn.Conv2d(channels, cell**2 + 1, kernel_size=1)
+    nn.init.zeros_(detector.weight)
+    bias = torch.zeros(cell**2 + 1)
+    bias[-1] = NO_KEYPOINT_LOGIT
+    detector.bias = nn.Parameter(bias)
+    return detector

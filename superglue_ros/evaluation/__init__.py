@@ -1,0 +1,1 @@
+"""Figures of any extractor and matcher on pairs whose truth is known."""

@@ -1,0 +1,134 @@
+"""What is compared: ours, and the classical methods beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from superglue_ros.config import NearestConfig, SiftConfig, SuperGlueConfig, SuperPointConfig
+from superglue_ros.features import Features, GreyImage, Matches
+from superglue_ros.images import reduce_to_longest_side, rescale_keypoints
+from superglue_ros.inference import (
+    Extractor,
+    Matcher,
+    NearestMatcher,
+    SiftExtractor,
+    SuperGlueMatcher,
+    SuperPointExtractor,
+)
+
+SIFT_RATIO = 0.8
+"""Lowe's: the nearest descriptor is nearer than this times the second nearest."""
+
+METHODS = ("superglue", "nearest", "sift", "orb")
+
+
+@dataclass(frozen=True)
+class Method:
+    """An extractor with its matcher.
+
+    Attributes:
+        name: One of `METHODS`.
+        extractor: Finds the keypoints.
+        match: Pairs them.
+    """
+
+    name: str
+    extractor: Extractor
+    match: Callable[[Features, Features], Matches]
+
+
+def make_method(name: str, superpoint: SuperPointConfig, superglue: SuperGlueConfig) -> Method:
+    """Load a method.
+
+    Args:
+        name: One of `METHODS`.
+        superpoint: Its size and number of keypoints hold for every method.
+        superglue: Settings of the matcher.
+    """
+    if name in ("superglue", "nearest"):
+        extractor = SuperPointExtractor(superpoint)
+        matcher: Matcher = (
+            SuperGlueMatcher(superglue) if name == "superglue" else NearestMatcher(NearestConfig())
+        )
+        return Method(name, extractor, matcher.match)
+    if name == "sift":
+        config = SiftConfig(resize=superpoint.resize, max_keypoints=superpoint.max_keypoints)
+        return Method(name, SiftExtractor(config), ratio_matches)
+    return Method(name, OrbExtractor(superpoint.resize, superpoint.max_keypoints), hamming_matches)
+
+
+class OrbExtractor:
+    """ORB by OpenCV; a bit of its descriptors is 1/16 or -1/16, which makes them unit vectors.
+
+    Args:
+        resize: Longest side to which larger images are reduced, 0 for none.
+        max_keypoints: Most keypoints.
+    """
+
+    def __init__(self, resize: int, max_keypoints: int) -> None:
+        """Create the detector."""
+        self._resize = resize
+        self._orb = cv2.ORB_create(nfeatures=max_keypoints)
+
+    @property
+    def name(self) -> str:
+        """Name and the version of OpenCV."""
+        return f"orb opencv-{cv2.__version__}"
+
+    def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
+        """See `Extractor.extract_batch`."""
+        return [self._extract(image) for image in images]
+
+    def _extract(self, image: GreyImage) -> Features:
+        reduced = reduce_to_longest_side(image, self._resize)
+        found, described = self._orb.detectAndCompute(reduced, None)
+        bits = np.zeros((0, 256)) if described is None else np.unpackbits(described, axis=1)
+        points = np.array([keypoint.pt for keypoint in found], np.float32).reshape(-1, 2)
+        responses = np.array([keypoint.response for keypoint in found], np.float32)
+        size_reduced, size = reduced.shape[::-1], image.shape[::-1]
+        return Features(
+            keypoints=rescale_keypoints(points, size_reduced, size),
+            scores=(responses / responses.max(initial=1e-12)).clip(0, 1),
+            descriptors=((bits * 2.0 - 1.0) / 16).astype(np.float32),
+            image_size=size,
+            extractor=self.name,
+        )
+
+
+def ratio_matches(features0: Features, features1: Features) -> Matches:
+    """Mutual nearest neighbours that pass Lowe's ratio test in image 1."""
+    if len(features0) == 0 or len(features1) < 2:
+        return _matches(features0, features1, np.full(len(features0), -1), np.zeros(len(features0)))
+    similarity = features0.descriptors @ features1.descriptors.T
+    distance = np.sqrt(np.maximum(2 - 2 * similarity, 0))
+    nearest = distance.argmin(axis=1)
+    best, second = np.partition(distance, 1, axis=1)[:, :2].T
+    mutual = distance.argmin(axis=0)[nearest] == np.arange(len(nearest))
+    kept = mutual & (best < SIFT_RATIO * second)
+    confidence = 1 - best / np.maximum(second, 1e-12)
+    return _matches(features0, features1, np.where(kept, nearest, -1), confidence)
+
+
+def hamming_matches(features0: Features, features1: Features) -> Matches:
+    """Mutual nearest neighbours in Hamming distance, as is usual for ORB."""
+    return NearestMatcher(match_threshold=-1.0).match(features0, features1)
+
+
+def _matches(
+    features0: Features,
+    features1: Features,
+    matches0: NDArray[np.integer],
+    confidence: NDArray[np.floating],
+) -> Matches:
+    matches1 = np.full(len(features1), -1, np.int32)
+    scores0 = np.where(matches0 >= 0, confidence, 0).astype(np.float32)
+    scores1 = np.zeros(len(features1), np.float32)
+    index0 = np.flatnonzero(matches0 >= 0)
+    matches1[matches0[index0]] = index0
+    scores1[matches0[index0]] = scores0[index0]
+    return Matches(matches0.astype(np.int32), matches1, scores0, scores1, "ratio")

@@ -1,0 +1,204 @@
+"""The stages from the files they read to the files they leave, each in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from superglue_ros.errors import InputError
+from superglue_ros.networks import SuperGlue, SuperPoint
+from superglue_ros.training.batch_norm import NormalisedSuperPoint
+from superglue_ros.training.config import (
+    FeaturesConfig,
+    LabelConfig,
+    LoopConfig,
+    MatcherConfig,
+    SyntheticConfig,
+)
+from superglue_ros.training.export import export_weights
+from superglue_ros.training.frontend import Frontend, SiftFrontend, SuperPointFrontend
+from superglue_ros.training.labels import Labels
+from superglue_ros.training.loop import Loop, Stage
+from superglue_ros.training.photographs.archives import load_photographs
+from superglue_ros.training.progress import TrainingProgress
+from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage, initial_superpoint
+from superglue_ros.training.stages.label import label_photographs, make_detector
+from superglue_ros.training.stages.matcher import MatcherStage
+from superglue_ros.training.stages.synthetic import SyntheticStage
+from superglue_ros.training.warm_start import warm_start
+from superglue_ros.weights import load_superglue, load_superpoint
+
+MAGICPOINT, LABELS = "magicpoint.safetensors", "labels.safetensors"
+SUPERPOINT, SUPERGLUE = "superpoint.safetensors", "superglue.safetensors"
+SETTINGS = "settings.json"
+TRAIN_PATTERN, HELD_OUT_PATTERN = "train-*.zip", "validation-*.zip"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a training reads and writes.
+
+    Attributes:
+        photographs: Archives, as `superglue-ros photographs` makes them.
+        output: What the stages leave: weights and labels, and a folder each for their checkpoints.
+    """
+
+    photographs: Path
+    output: Path
+
+    def load(self, pattern: str, device: torch.device) -> Tensor:
+        """The photographs of the archives of a part, resident on the device."""
+        return load_photographs(sorted(self.photographs.glob(pattern))).to(device)
+
+
+def training_device(name: str) -> torch.device:
+    """The device of a name; auto is a GPU where there is one.
+
+    Training machines often have no OpenCV, which everything under `inference` comes with.
+
+    Raises:
+        InputError: PyTorch knows no such device or does not see it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used: {reason}") from error
+    return device
+
+
+def run_synthetic(config: SyntheticConfig, folders: Folders, initial: str) -> bool:
+    """Train a detector on drawn shapes; returns whether all its steps are done."""
+    stage = SyntheticStage(
+        _superpoint(initial, config.seed), config, training_device(config.device)
+    )
+
+    def export(network: nn.Module) -> None:
+        assert isinstance(network, NormalisedSuperPoint)
+        export_weights(network.folded(), folders.output / MAGICPOINT)
+
+    return _run(stage, config, folders.output / stage.name, export)
+
+
+def run_label(config: LabelConfig, folders: Folders, teacher: str) -> bool:
+    """Label the photographs, with the classical teacher or the detector of given weights."""
+    device = training_device(config.device)
+    photographs = folders.load(TRAIN_PATTERN, device)
+    network = load_superpoint(teacher).network if teacher else None
+    with TrainingProgress("label", len(photographs), 0) as progress:
+        labels = label_photographs(
+            photographs,
+            make_detector(config, network, device),
+            config,
+            folders.output / "label",
+            progress.update,
+        )
+    labels.save(folders.output / LABELS)
+    return True
+
+
+def run_features(config: FeaturesConfig, folders: Folders, initial: str) -> bool:
+    """Train detector and descriptor on the labelled photographs."""
+    device = training_device(config.device)
+    photographs = folders.load(TRAIN_PATTERN, device)
+    labels = Labels.load(folders.output / LABELS).to(device)
+    if len(labels.points) != len(photographs):
+        raise InputError(
+            f"{folders.output / LABELS} labels {len(labels.points)} photographs, "
+            f"but there are {len(photographs)}: run the label stage again"
+        )
+    stage = FeaturesStage(
+        _superpoint(initial, config.seed),
+        photographs,
+        labels,
+        folders.load(HELD_OUT_PATTERN, device),
+        config,
+        device,
+    )
+
+    def export(network: nn.Module) -> None:
+        assert isinstance(network, FeatureNetwork)
+        export_weights(network.superpoint.folded(), folders.output / SUPERPOINT)
+
+    return _run(stage, config, folders.output / stage.name, export)
+
+
+def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoint: str) -> bool:
+    """Train SuperGlue on an extractor that is not changed."""
+    device = training_device(config.device)
+    frontend = _frontend(config, superpoint, folders, device)
+    stage = MatcherStage(
+        _superglue(initial, frontend.descriptor_dim, config.seed),
+        frontend,
+        folders.load(TRAIN_PATTERN, device),
+        folders.load(HELD_OUT_PATTERN, device),
+        config,
+        device,
+    )
+    name = SUPERGLUE if config.extractor == "superpoint" else f"{config.extractor}-{SUPERGLUE}"
+
+    def export(network: nn.Module) -> None:
+        export_weights(network, folders.output / name)
+
+    folder = folders.output / f"{stage.name}-{config.extractor}"
+    return _run(stage, config, folder, export)
+
+
+def _frontend(
+    config: MatcherConfig, superpoint: str, folders: Folders, device: torch.device
+) -> Frontend:
+    if config.extractor == "sift":
+        return SiftFrontend(config.max_keypoints)
+    trained = folders.output / SUPERPOINT
+    weights = superpoint or (str(trained) if trained.exists() else "superpoint")
+    network = load_superpoint(weights).network
+    return SuperPointFrontend(network, device, config.precision, config.random_share)
+
+
+def _superpoint(initial: str, seed: int) -> SuperPoint:
+    return load_superpoint(initial).network if initial else initial_superpoint(seed)
+
+
+def _superglue(initial: str, descriptor_dim: int, seed: int) -> SuperGlue:
+    if initial:
+        return load_superglue(initial).network
+    torch.manual_seed(seed)
+    return warm_start(SuperGlue(descriptor_dim))
+
+
+def _run(
+    stage: Stage, config: LoopConfig, folder: Path, export: Callable[[nn.Module], None]
+) -> bool:
+    """Run a stage's loop and leave its weights, finished or not."""
+    loop = Loop(stage, config, folder)
+    settings = {known.name: getattr(config, known.name) for known in config.describe()}
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=1))
+    finished = loop.run()
+    export(loop.averaged)
+    return finished
+
+
+def plot_logs(output: Path) -> Sequence[Path]:
+    """Draw the log of every stage under a folder.
+
+    Raises:
+        InputError: There is no log.
+    """
+    from superglue_ros.training.history import read_history  # with OpenCV, which draws
+    from superglue_ros.training.plot import plot_log
+
+    logs = sorted(output.glob("*/log.jsonl"))
+    if not logs:
+        raise InputError(f"no log of a training under {output}")
+    pictures = [log.with_suffix(".png") for log in logs]
+    for log, picture in zip(logs, pictures, strict=True):
+        plot_log(read_history(log), picture)
+    return pictures
