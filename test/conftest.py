@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage
 
 if TYPE_CHECKING:
@@ -80,13 +81,15 @@ def make_features() -> Callable[..., Features]:
 @pytest.fixture(scope="session")
 def stereo_pair() -> StereoPair:
     """The Middlebury motorcycle at 741x500, with its disparity (infinite where unknown)."""
-    data = pytest.importorskip("skimage.data", reason="the stereo pair comes with scikit-image")
-    left, right, disparity = data.stereo_motorcycle()
-    return StereoPair(
-        cv2.cvtColor(left[..., :3], cv2.COLOR_RGB2GRAY),
-        cv2.cvtColor(right[..., :3], cv2.COLOR_RGB2GRAY),
-        np.asarray(disparity, np.float32),
-    )
+    from superglue_ros.demo.scenes import stereo_scene
+
+    try:
+        scene = stereo_scene()
+    except InputError as error:
+        pytest.skip(str(error))
+    left, right = (cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in scene.frames[0])
+    assert scene.disparity is not None
+    return StereoPair(left, right, scene.disparity)
 
 
 @pytest.fixture(scope="session")
