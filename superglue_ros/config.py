@@ -249,20 +249,79 @@ class KeyframeConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TransportConfig(Settings):
-    """How a node takes its input from topics."""
+class EpipolarConfig(Settings):
+    """When a match agrees with the geometry of two views."""
 
-    qos: str = setting(
-        "auto",
-        "Reliability of the input subscriptions; auto follows the publisher.",
-        choices=("auto", "best_effort", "reliable"),
+    max_epipolar_error_px: float = setting(
+        1.5,
+        "Largest distance in pixels, of the image as received, of an inlier to its epipolar line.",
+        minimum=0.01,
+        maximum=100.0,
+        live=True,
     )
+
+
+@dataclass(frozen=True)
+class GeometryConfig(EpipolarConfig):
+    """What is asked of matches before their geometry is believed."""
+
+    min_inliers: int = setting(
+        20,
+        "Least number of matches that must agree with a geometry.",
+        minimum=8,
+        maximum=16384,
+        live=True,
+    )
+    max_ransac_iterations: int = setting(
+        20000,
+        "Most models to try; the fewer of the matches are right, the more it takes.",
+        minimum=1,
+        maximum=1000000,
+        live=True,
+    )
+    min_motion_px: float = setting(
+        1.0,
+        "Median distance in pixels that matches must move; below it the camera stands still.",
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class StereoConfig(EpipolarConfig):
+    """Which stereo matches become points in space."""
+
+    min_disparity_px: float = setting(
+        1.0,
+        "Least disparity in pixels of a point: what is farther away has no reliable depth.",
+        minimum=0.01,
+        maximum=16384.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class SyncConfig(Settings):
+    """Which messages of several inputs belong together."""
+
     exact_sync: bool = setting(False, "Pair messages only where their stamps are equal.")
     sync_slop_sec: float = setting(
         0.02,
         "Largest difference in seconds between the stamps of messages that belong together.",
         minimum=0.0,
         maximum=10.0,
+    )
+
+
+@dataclass(frozen=True)
+class TransportConfig(SyncConfig):
+    """How a node takes its input from topics."""
+
+    qos: str = setting(
+        "auto",
+        "Reliability of the input subscriptions; auto follows the publisher.",
+        choices=("auto", "best_effort", "reliable"),
     )
     sync_queue_size: int = setting(
         10, "Messages of one input kept while the others are awaited.", minimum=1, maximum=1000
