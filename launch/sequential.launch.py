@@ -4,6 +4,7 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 
@@ -24,11 +25,19 @@ def generate_launch_description() -> LaunchDescription:
             default_value=default_parameters,
             description="YAML file with the parameters of both nodes.",
         ),
+        DeclareLaunchArgument(
+            "autostart",
+            default_value="true",
+            description="false: the nodes await a life cycle manager or `ros2 lifecycle set`.",
+        ),
     ]
     common = {
         "package": "superglue_ros",
         "namespace": LaunchConfiguration("namespace"),
-        "parameters": [LaunchConfiguration("params_file")],
+        "parameters": [
+            LaunchConfiguration("params_file"),
+            {"autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool)},
+        ],
         "output": "screen",
     }
     superpoint = Node(
