@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from superglue_ros.networks import SuperGlue
 from superglue_ros.networks import superglue as superglue_module
+from superglue_ros.training.ablations import take_out
 from superglue_ros.training.config import MatcherConfig
 from superglue_ros.training.frontend import KeypointBatch
 from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
@@ -99,6 +100,16 @@ def test_wrong_matches_cost_precision_and_missed_ones_recall() -> None:
     truth = TrueMatches(torch.tensor([[0, 2, 1]]), torch.tensor([[0, 2, 1]]))
     precision, recall = precision_recall(probabilities.log(), truth)
     assert (float(precision), float(recall)) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
+
+
+@pytest.mark.parametrize("part", ["no_graph", "no_cross", "no_position"])
+def test_a_network_without_a_part_still_runs_and_is_another(few_layers: None, part: str) -> None:
+    torch.manual_seed(0)
+    sides = (*random_side(20, 128, 1), *random_side(20, 128, 2))
+    whole = SuperGlue(128).eval()
+    expected = whole(*sides)
+    assert torch.equal(take_out(whole, "none")(*sides), expected)
+    assert not torch.allclose(take_out(whole, part)(*sides), expected)
 
 
 class RandomDescriptors:

@@ -20,7 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "photographs",
         description="Gather freely licensed photographs from Debian packages (downloaded and "
         "unpacked, not installed), take textured grey crops of 480x640 and pack them into archives "
-        "of at most 30 MiB, a tenth of the photographs apart for validation. Goes on where it was "
+        "of at most 24 MiB, a tenth of the photographs apart for validation. Goes on where it was "
         "stopped. photographs.json records what became of every image, licences/ who made it.",
     )
     parser.add_argument("output", type=Path, metavar="FOLDER", help="where the pool is made")

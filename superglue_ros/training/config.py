@@ -139,6 +139,11 @@ class MatcherConfig(PairConfig, LoopConfig, DeviceConfig):
     extractor: str = setting(
         "superpoint", "Whose keypoints to match.", choices=("superpoint", "sift")
     )
+    ablation: str = setting(
+        "none",
+        "Part of the network to take out, to measure what it is worth; the weights are of no use.",
+        choices=("none", "no_graph", "no_cross", "no_position"),
+    )
     precision: str = setting(
         "auto",
         "Arithmetic of the network: auto is bfloat16 where the device has it.",

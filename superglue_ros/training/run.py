@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
+from superglue_ros.training.ablations import take_out
 from superglue_ros.training.batch_norm import NormalisedSuperPoint
 from superglue_ros.training.config import (
     FeaturesConfig,
@@ -135,8 +136,9 @@ def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoin
     """Train SuperGlue on an extractor that is not changed."""
     device = training_device(config.device)
     frontend = _frontend(config, superpoint, folders, device)
+    network = _superglue(initial, frontend.descriptor_dim, config.seed)
     stage = MatcherStage(
-        _superglue(initial, frontend.descriptor_dim, config.seed),
+        take_out(network, config.ablation),
         frontend,
         folders.load(TRAIN_PATTERN, device),
         folders.load(HELD_OUT_PATTERN, device),
@@ -146,9 +148,11 @@ def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoin
     name = SUPERGLUE if config.extractor == "superpoint" else f"{config.extractor}-{SUPERGLUE}"
 
     def export(network: nn.Module) -> None:
-        export_weights(network, folders.output / name)
+        if config.ablation == "none":
+            export_weights(network, folders.output / name)
 
-    folder = folders.output / f"{stage.name}-{config.extractor}"
+    suffix = "" if config.ablation == "none" else f"-{config.ablation}"
+    folder = folders.output / f"{stage.name}-{config.extractor}{suffix}"
     return _run(stage, config, folder, export)
 
 
