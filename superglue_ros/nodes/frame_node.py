@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections import Counter
@@ -43,7 +44,7 @@ Messages = tuple[Any, ...]
 
 WARNING_PERIOD_SEC = 5.0
 STOP_TIMEOUT_SEC = 1.0
-SHUTDOWN_CHECK_SEC = 0.2
+END_CHECK_SEC = 0.2
 OUTPUT_DEPTH = 10
 
 
@@ -62,6 +63,7 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
     Attributes:
         config: The settings that are in force.
+        ended: Whoever runs the node sets it for its end: the node no longer waits for room.
         stopwatch: For the stages of the frame in work.
     """
 
@@ -80,6 +82,7 @@ class FrameNode(LifecycleNode, Generic[Config]):
         for line in unknown_parameters(self):
             self.get_logger().warning(line)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        self.ended = threading.Event()
         self.stopwatch = Stopwatch()
         self._tally = Tally()
         self._inputs: FrameInputs | None = None
@@ -231,8 +234,8 @@ class FrameNode(LifecycleNode, Generic[Config]):
 
     def _hand_over(self, *messages: Any) -> None:
         frame = Frame(messages, time.monotonic())
-        while self._worker is not None and self.context.ok():
-            if self._worker.put(frame, timeout_sec=SHUTDOWN_CHECK_SEC):
+        while self._worker is not None and not self.ended.is_set():
+            if self._worker.put(frame, timeout_sec=END_CHECK_SEC):
                 return
         self._tally.drop("the node was deactivated", len(messages))
 

@@ -62,6 +62,7 @@ def _ended_by_signal() -> threading.Event:
 def _run(node_type: type[FrameNode[Any]], ended: threading.Event) -> tuple[int, bool]:
     """Run the node until the event; returns the status and whether no frame is in work any more."""
     node = node_type()
+    node.ended = ended
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
