@@ -177,7 +177,13 @@ def test_an_interruption_ends_the_nodes_too(
     arguments = [sys.executable, "-c", program, "demo", "--output", str(tmp_path)]
     logs = [tmp_path / "stereo" / f"{name}_node.log" for name in ("superpoint", "superglue")]
     path = os.pathsep.join(sys.path)
-    with subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": path}) as process:
+
+    def heed_interruptions() -> None:  # which a test run in the background inherits as ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        arguments, env={**os.environ, "PYTHONPATH": path}, preexec_fn=heed_interruptions
+    ) as process:
         deadline = time.monotonic() + 60
         while not all(log.is_file() and log.read_text().endswith("\n") for log in logs):
             assert process.poll() is None
