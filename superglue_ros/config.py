@@ -302,6 +302,27 @@ class StereoConfig(EpipolarConfig):
 
 
 @dataclass(frozen=True)
+class TrackConfig(Settings):
+    """How long a track lasts without being seen."""
+
+    max_gap_frames: int = setting(
+        3,
+        "Frames in a row in which a track may not be seen before it ends.",
+        minimum=0,
+        maximum=1000,
+        live=True,
+    )
+    track_search_radius_px: float = setting(
+        4.0,
+        "Distance in pixels from where its neighbours' motion would have taken it within which a "
+        "track that was lost is taken up again; 0: only by a match.",
+        minimum=0.0,
+        maximum=1000.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
 class SyncConfig(Settings):
     """Which messages of several inputs belong together."""
 

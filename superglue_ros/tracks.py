@@ -1,0 +1,217 @@
+"""Lasting ids for keypoints that are matched from frame to frame.
+
+A match hands the id of its keypoint on. A keypoint that was not found for some frames gets its id
+back in one of two ways: by a match to a frame in which it was seen (as a matcher to keyframes gives
+it), or because it turns up where the motion of its neighbours would have taken it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superglue_ros.config import TrackConfig
+from superglue_ros.errors import InputError
+from superglue_ros.features import FloatArray, IndexArray
+from superglue_ros.partners import RESET_SEC
+
+Ids = NDArray[np.int64]
+
+_NONE = -1
+_NEIGHBOURS = 8  # whose median motion a point that is out of sight is taken to follow
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """The tracks of one frame.
+
+    Attributes:
+        ids: (T,) int64, the tracks seen in this frame, in the order of its keypoints.
+        keypoints: (T,) int32, which of its keypoints each is.
+        points: (T, 2) float32, where, in pixels.
+        lengths: (T,) int32, in how many frames each was seen, this one included.
+        ended: (E,) int64, tracks that will not come again.
+    """
+
+    ids: Ids
+    keypoints: IndexArray
+    points: FloatArray
+    lengths: IndexArray
+    ended: Ids
+
+
+@dataclass(eq=False)
+class _Table:
+    """The tracks that have not ended: (T,) ids, (T, 2) last or expected places, and counts."""
+
+    ids: Ids
+    points: FloatArray
+    lengths: IndexArray
+    missed: IndexArray
+
+    @classmethod
+    def of(cls, ids: Ids, points: FloatArray) -> _Table:
+        count = len(ids)
+        return cls(ids, points, np.ones(count, np.int32), np.zeros(count, np.int32))
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> _Table:
+        return _Table(self.ids[rows], self.points[rows], self.lengths[rows], self.missed[rows])
+
+    def __add__(self, other: _Table) -> _Table:
+        return _Table(
+            np.concatenate([self.ids, other.ids]),
+            np.concatenate([self.points, other.points]),
+            np.concatenate([self.lengths, other.lengths]),
+            np.concatenate([self.missed, other.missed]),
+        )
+
+
+class Tracker:
+    """Follows keypoints through the matches of a sequence.
+
+    Args:
+        config: Settings; the defaults where None.
+    """
+
+    def __init__(self, config: TrackConfig | None = None) -> None:
+        """Start without tracks."""
+        self.config = config or TrackConfig()
+        self._next_id = 0
+        self._forget()
+
+    def update(
+        self,
+        stamps_sec: tuple[float, float],
+        points0: FloatArray,
+        points1: FloatArray,
+        pairs: IndexArray,
+    ) -> Tracks:
+        """Take the matches of a new frame to an earlier one.
+
+        Args:
+            stamps_sec: Of the earlier and of the new frame; they tell frames apart.
+            points0: (N, 2) float32, all keypoints of the earlier frame in pixels.
+            points1: (M, 2) float32, all keypoints of the new frame.
+            pairs: (K, 2) int32, the matches to follow: index in the earlier and in the new frame.
+
+        Returns:
+            The tracks of the new frame. Where the stamps jump back, as a bag that starts anew lets
+            them, all tracks end and new ones begin.
+
+        Raises:
+            InputError: The new frame is not newer than the last one.
+        """
+        stamp0, stamp1 = stamps_sec
+        ended: list[Ids] = []
+        if stamp1 < self._last_sec - RESET_SEC:
+            ended.append(self._table.ids)
+            self._forget()
+        if stamp1 <= self._last_sec:
+            raise InputError(
+                f"a frame of {stamp1:.3f} s comes after one of {self._last_sec:.3f} s: tracks need "
+                "each frame once and in order (mode sequential or keyframe)"
+            )
+        index0, index1 = pairs.T
+        if stamp0 not in self._frames:
+            ended.append(self._see(stamp0, points0, np.full(len(points0), _NONE, np.int64)))
+        ids0 = self._with_new_tracks(self._frames.pop(stamp0), points0, index0)
+        self._frames[stamp0] = ids0  # the newest of the frames that are remembered
+        ids1 = np.full(len(points1), _NONE, np.int64)
+        ids1[index1] = ids0[index0]
+        ended.append(self._see(stamp1, points1, ids1))
+        return self._seen(stamp1, points1, np.concatenate(ended))
+
+    def _forget(self) -> None:
+        self._table = _Table.of(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
+        self._frames: dict[float, Ids] = {}  # by stamp, the id of each keypoint
+        self._last_sec = float("-inf")
+
+    def _with_new_tracks(self, ids: Ids, points: FloatArray, matched: IndexArray) -> Ids:
+        """The ids of a frame's keypoints, where those matched that have none begin a track."""
+        begins = np.zeros(len(ids), bool)
+        begins[matched] = ~np.isin(ids[matched], self._table.ids)
+        new = np.arange(self._next_id, self._next_id + int(begins.sum()), dtype=np.int64)
+        self._next_id += len(new)
+        ids = ids.copy()
+        ids[begins] = new
+        self._table += _Table.of(new, np.asarray(points[begins], np.float32))
+        return ids
+
+    def _see(self, stamp_sec: float, points: FloatArray, ids: Ids) -> Ids:
+        """Take a frame whose keypoints have these ids; returns the tracks that ended."""
+        table = self._table
+        row_of = {track: row for row, track in enumerate(table.ids.tolist())}
+        keypoints = np.flatnonzero(ids >= 0)
+        rows = np.array([row_of[track] for track in ids[keypoints].tolist()], int)
+        lost = np.ones(len(table.ids), bool)
+        lost[rows] = False
+        expected = _carried(table.points, points[keypoints] - table.points[rows], rows, lost)
+        free = np.flatnonzero(ids < 0)
+        back, found = _nearest_pairs(expected, points[free], self.config.track_search_radius_px)
+        again = np.flatnonzero(lost)[back]
+        ids[free[found]] = table.ids[again]
+
+        table.points[lost] = expected
+        table.missed += 1
+        for seen, at in ((rows, keypoints), (again, free[found])):
+            table.points[seen] = points[at]
+            table.missed[seen] = 0
+            table.lengths[seen] += 1
+        over = table.missed > self.config.max_gap_frames
+        self._table = table[~over]
+        self._remember(stamp_sec, ids)
+        return table.ids[over]
+
+    def _remember(self, stamp_sec: float, ids: Ids) -> None:
+        self._frames[stamp_sec] = ids
+        self._last_sec = max(self._last_sec, stamp_sec)
+        while len(self._frames) > self.config.max_gap_frames + 2:
+            del self._frames[next(iter(self._frames))]
+
+    def _seen(self, stamp_sec: float, points: FloatArray, ended: Ids) -> Tracks:
+        ids = self._frames[stamp_sec]
+        keypoints = np.flatnonzero(ids >= 0).astype(np.int32)
+        length_of = dict(zip(self._table.ids.tolist(), self._table.lengths.tolist(), strict=True))
+        lengths = [length_of[track] for track in ids[keypoints].tolist()]
+        return Tracks(
+            ids[keypoints],
+            keypoints,
+            np.asarray(points[keypoints], np.float32),
+            np.array(lengths, np.int32),
+            ended,
+        )
+
+
+def _carried(
+    points: FloatArray, motions: FloatArray, rows: NDArray[np.int_], lost: NDArray[np.bool_]
+) -> FloatArray:
+    """(L, 2) where the lost ones of (T, 2) points are, had they moved like those seen near them.
+
+    Args:
+        points: Where all tracks were.
+        motions: (S, 2) how far those seen have moved.
+        rows: (S,) which they are.
+        lost: (T,) bool, which are not seen.
+    """
+    if not len(rows) or not lost.any():
+        return points[lost]
+    distances = np.linalg.norm(points[lost][:, None] - points[rows][None], axis=2)
+    count = min(_NEIGHBOURS, len(rows))
+    nearest = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    return np.asarray(points[lost] + np.median(motions[nearest], axis=1), np.float32)
+
+
+def _nearest_pairs(
+    points0: FloatArray, points1: FloatArray, radius_px: float
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Indices of the points that are mutually nearest and no farther apart than the radius."""
+    if not len(points0) or not len(points1):
+        return np.zeros(0, int), np.zeros(0, int)
+    distances = np.linalg.norm(points0[:, None] - points1[None], axis=2)
+    nearest1 = distances.argmin(axis=1)
+    index0 = np.arange(len(points0))
+    mutual = distances.argmin(axis=0)[nearest1] == index0
+    near = distances[index0, nearest1] <= radius_px
+    return index0[mutual & near], nearest1[mutual & near]
