@@ -20,7 +20,7 @@ from superglue_ros.training.loop import Loop
 from superglue_ros.training.pairs import make_pairs
 from superglue_ros.training.stages import matcher as matcher_module
 from superglue_ros.training.stages.matcher import MatcherStage, assignment_loss, precision_recall
-from superglue_ros.training.warm_start import BIN_SCORE, COSINE_SCALE, warm_start
+from superglue_ros.training.warm_start import BEGINNINGS, warm_start
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +42,19 @@ def random_side(count: int, dim: int, seed: int) -> tuple[Tensor, Tensor, Tensor
     return keypoints, scores, descriptors, torch.tensor([[100.0, 100.0]])
 
 
-@pytest.mark.parametrize("dim", [256, 128])
-def test_the_warm_start_is_nearest_neighbours_with_optimal_transport(dim: int) -> None:
+@pytest.mark.parametrize(("extractor", "dim"), [("superpoint", 256), ("sift", 128)])
+def test_the_warm_start_is_nearest_neighbours_with_optimal_transport(
+    extractor: str, dim: int
+) -> None:
     torch.manual_seed(0)
-    network = warm_start(SuperGlue(dim)).train()
+    network = warm_start(SuperGlue(dim), extractor).train()
     side0, side1 = random_side(20, dim, 1), random_side(30, dim, 2)
     scores = network(*side0, *side1)
     cosine = side0[2].mT @ side1[2]
-    torch.testing.assert_close(scores, COSINE_SCALE * cosine, atol=1e-4, rtol=1e-4)
-    assert network.bin_score.item() == BIN_SCORE
+    torch.testing.assert_close(
+        scores, BEGINNINGS[extractor].cosine_scale * cosine, atol=1e-4, rtol=1e-4
+    )
+    assert network.bin_score.item() == BEGINNINGS[extractor].bin_score
 
 
 def test_gradients_reach_every_branch_of_the_warm_start() -> None:

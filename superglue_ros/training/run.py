@@ -136,7 +136,7 @@ def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoin
     """Train SuperGlue on an extractor that is not changed."""
     device = training_device(config.device)
     frontend = _frontend(config, superpoint, folders, device)
-    network = _superglue(initial, frontend.descriptor_dim, config.seed)
+    network = _superglue(initial, frontend.descriptor_dim, config)
     stage = MatcherStage(
         take_out(network, config.ablation),
         frontend,
@@ -171,11 +171,11 @@ def _superpoint(initial: str, seed: int) -> SuperPoint:
     return load_superpoint(initial).network if initial else initial_superpoint(seed)
 
 
-def _superglue(initial: str, descriptor_dim: int, seed: int) -> SuperGlue:
+def _superglue(initial: str, descriptor_dim: int, config: MatcherConfig) -> SuperGlue:
     if initial:
         return load_superglue(initial).network
-    torch.manual_seed(seed)
-    return warm_start(SuperGlue(descriptor_dim))
+    torch.manual_seed(config.seed)
+    return warm_start(SuperGlue(descriptor_dim), config.extractor)
 
 
 def _run(

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
 from superglue_ros.networks import SuperGlue
 
-COSINE_SCALE = 20.0
-"""Score of two equal descriptors."""
 
-BIN_SCORE = 9.0
-"""Below the score of a good match, above that of a chance one."""
+@dataclass(frozen=True)
+class Beginning:
+    """Scores that suit an extractor's descriptors; the loss on training pairs chose them.
+
+    Attributes:
+        cosine_scale: Score of two equal descriptors.
+        bin_score: Below the score of a good match, above that of a chance one.
+    """
+
+    cosine_scale: float
+    bin_score: float
+
+
+BEGINNINGS = {
+    "superpoint": Beginning(cosine_scale=20.0, bin_score=9.0),
+    # Any two RootSIFT descriptors are alike, for they have no negative entries
+    "sift": Beginning(cosine_scale=40.0, bin_score=32.0),
+}
 
 
 @torch.no_grad()
-def warm_start(network: SuperGlue) -> SuperGlue:
+def warm_start(network: SuperGlue, extractor: str = "superpoint") -> SuperGlue:
     """Make a network compute nearest neighbours with optimal transport, in place.
 
     The last convolution of every branch is zero, so the graph network and the keypoint encoder add
@@ -23,6 +39,7 @@ def warm_start(network: SuperGlue) -> SuperGlue:
 
     Args:
         network: With random weights, which the hidden layers keep.
+        extractor: Whose descriptors it matches, one of `BEGINNINGS`.
 
     Returns:
         The network.
@@ -30,10 +47,11 @@ def warm_start(network: SuperGlue) -> SuperGlue:
     for name, parameter in network.named_parameters():
         if name.startswith(_last_convolutions(network)):
             nn.init.zeros_(parameter)
-    dim = network.descriptor_dim
-    network.final_proj.weight.copy_(torch.eye(dim)[:, :, None] * (COSINE_SCALE * dim**0.5) ** 0.5)
+    dim, beginning = network.descriptor_dim, BEGINNINGS[extractor]
+    scale = (beginning.cosine_scale * dim**0.5) ** 0.5
+    network.final_proj.weight.copy_(torch.eye(dim)[:, :, None] * scale)
     nn.init.zeros_(network.final_proj.bias)  # type: ignore[arg-type]
-    network.bin_score.fill_(BIN_SCORE)
+    network.bin_score.fill_(beginning.bin_score)
     return network
 
 
