@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch import Generator
 from superglue_ros.networks import SuperPoint, detector_probabilities, sample_descriptors
 from superglue_ros.training.batch_norm import NormalisedSuperPoint
 from superglue_ros.training.classical import hessian_response
+from superglue_ros.training.config import FeaturesConfig, LabelConfig
 from superglue_ros.training.labels import Labels, adapt, find_labels
+from superglue_ros.training.loop import Loop
 from superglue_ros.training.losses import (
     IGNORED,
     cell_targets,
@@ -19,7 +22,9 @@ from superglue_ros.training.losses import (
     dual_softmax_loss,
     sample_descriptor_maps,
 )
-from superglue_ros.training.stages.features import initial_superpoint
+from superglue_ros.training.stages import label as label_module
+from superglue_ros.training.stages.features import FeaturesStage, initial_superpoint
+from superglue_ros.training.stages.label import label_photographs, make_detector
 from superglue_ros.training.synthesis.homographies import pixel_grid
 from superglue_ros.training.synthesis.shapes import draw_shapes, polygon_coverage
 
@@ -130,7 +135,7 @@ def test_adaptation_keeps_a_blob_in_its_place() -> None:
     torch.testing.assert_close(labels.points[0, 0], torch.tensor([40.0, 30.0]), atol=0.5, rtol=0)
 
 
-def test_labels_survive_the_file(tmp_path) -> None:
+def test_labels_survive_the_file(tmp_path: Path) -> None:
     labels = Labels(torch.rand(3, 4, 2), torch.rand(3, 4))
     labels.save(tmp_path / "new" / "labels.safetensors")
     loaded = Labels.load(tmp_path / "new" / "labels.safetensors")
@@ -160,3 +165,48 @@ def test_drawings_have_visible_corners_with_contrast_around_them() -> None:
     assert torch.tensor(contrasts).quantile(0.2) > 0.02
     again = draw_shapes(6, (96, 72), 4, Generator().manual_seed(3))
     assert torch.equal(drawing.images, again.images)
+
+
+def test_labelling_goes_on_where_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_module, "_CHUNKS_BETWEEN_SAVES", 1)
+    photographs = (torch.rand(3, 64, 80, generator=Generator().manual_seed(5)) * 255).byte()
+    config = LabelConfig(batch=1, homographies=1, max_labels=20)
+    teacher = make_detector(config, None, torch.device("cpu"))
+    whole = label_photographs(photographs, teacher, config, tmp_path / "whole", lambda _: None)
+
+    def cut(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        label_photographs(photographs, teacher, config, tmp_path / "cut", cut)
+    seen: list[int] = []
+    resumed = label_photographs(photographs, teacher, config, tmp_path / "cut", seen.append)
+    assert seen == [3]
+    assert torch.equal(whole.points, resumed.points)
+    assert (resumed.scores > 0).any()
+
+
+def test_both_heads_learn(tmp_path: Path) -> None:
+    photographs = draw_shapes(4, (96, 72), 5, Generator().manual_seed(1)).images
+    photographs = (photographs[:, 0] * 255).byte()
+    labels = find_labels(hessian_response(photographs[:, None].float() / 255, 1.8), 0.02, 40, 4)
+    config = FeaturesConfig(
+        steps=25,
+        batch=2,
+        view_width=64,
+        view_height=48,
+        log_every=5,
+        validate_every=100,
+        warmup_steps=5,
+        strength=0.0,
+    )
+    device = torch.device("cpu")
+    stage = FeaturesStage(initial_superpoint(0), photographs, labels, photographs, config, device)
+    loop = Loop(stage, config, tmp_path)
+    loop.run()
+    logged = [entry for entry in loop.history.entries if "loss" in entry]
+    for figure in ("detector", "finer", "descriptor"):
+        assert logged[-1][figure] < logged[0][figure], figure
