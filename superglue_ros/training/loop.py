@@ -21,6 +21,11 @@ CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 FINAL_RATE_SHARE = 0.01
 MEASURE_FROM, MEASURE_TO = 20, 60
+"""Steps of a run between which the machine's rate is measured."""
+
+STEPS_SHARE = 0.92
+"""Of the time that the steps are to fill; validations and checkpoints take the rest."""
+
 _SEED_STRIDE = 1_000_003
 """Seeds of successive steps are this far apart from those of the next `seed`."""
 
@@ -62,7 +67,7 @@ class Loop:
         self.step = 0
         self.steps = 0 if config.fill_minutes else config.steps
         """In all; 0 as long as it is not known."""
-        self._measured_from = 0.0
+        self._begin, self._measured_from = 0, 0.0
         state = read_checkpoint(folder / CHECKPOINT, stage.device)
         if state is not None:
             self._restore(state)
@@ -80,6 +85,7 @@ class Loop:
             Whether the steps are done.
         """
         began = saved = time.monotonic()
+        self._begin = self.step
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.stage.device))
         with TrainingProgress(self.stage.name, self.steps, self.step) as progress:
             while not self.finished and not self._time_is_up(began):
@@ -123,18 +129,18 @@ class Loop:
 
     def _plan(self, progress: TrainingProgress) -> None:
         """Measure the rate between two early steps and set the number of steps by it."""
-        if self.step not in (MEASURE_FROM, MEASURE_TO):
+        done = self.step - self._begin
+        if done not in (MEASURE_FROM, MEASURE_TO):
             return
         if self.stage.device.type == "cuda":
             torch.cuda.synchronize(self.stage.device)
-        if self.step == MEASURE_FROM:
+        if done == MEASURE_FROM:
             self._measured_from = time.monotonic()
-        elif self._measured_from:
-            took = (time.monotonic() - self._measured_from) / (MEASURE_TO - MEASURE_FROM)
-            self.steps = max(MEASURE_TO + 1, round(self.config.fill_minutes * 60 / took))
-            progress.set_total(self.steps)
-        else:  # cut between the two in an earlier run
-            self.steps = self.config.steps
+            return
+        took = (time.monotonic() - self._measured_from) / (MEASURE_TO - MEASURE_FROM)
+        fitting = STEPS_SHARE * self.config.fill_minutes * 60 / took
+        self.steps = max(self.step + 1, round(fitting))
+        progress.set_total(self.steps)
 
     def _take_step(self) -> dict[str, Tensor]:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would
@@ -150,7 +156,8 @@ class Loop:
         self._optimizer.step()
         self.step += 1
         self._average()
-        return {"loss": loss.detach(), **{k: v.detach() for k, v in figures.items()}}
+        counted = {"steps": torch.ones_like(loss), "loss": loss, **figures}
+        return {name: value.detach() for name, value in counted.items()}
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -164,7 +171,8 @@ class Loop:
                 value.copy_(current[name])
 
     def _log(self, sums: dict[str, Tensor], progress: TrainingProgress) -> None:
-        figures = {name: float(value) / self.config.log_every for name, value in sums.items()}
+        steps = float(sums.pop("steps"))  # fewer than usual after a resumption
+        figures = {name: float(value) / steps for name, value in sums.items()}
         self._write(figures)
         progress.show(figures)
 
