@@ -71,14 +71,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _fingerprints(folders: list[Path]) -> list[int]:
-    from superglue_ros.images import read_image
+    from superglue_ros.training.photographs.archives import decode_grey
     from superglue_ros.training.photographs.crops import difference_hash
 
     paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
-    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    files = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    # Beside the images there may be depth maps, which are nothing to compare with
+    images = [image for file in files if (image := decode_grey(file.read_bytes())) is not None]
     if folders and not images:
         raise InputError(f"no images to leave out under {', '.join(map(str, folders))}")
-    return [difference_hash(read_image(path)) for path in images]
+    return [difference_hash(image) for image in images]
 
 
 def _print_counts(pool: Pool) -> None:
