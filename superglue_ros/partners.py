@@ -40,6 +40,9 @@ class Partners(Protocol[Origin]):
     def matched(self, partner: View[Origin], view: View[Origin], matches: Matches) -> None:
         """Take note of the matches from a partner (image 0) to a view (image 1)."""
 
+    def remembered(self) -> list[View[Origin]]:
+        """The views that, given to `of` again in this order, lead to the same state."""
+
 
 class PreviousFrame(Generic[Origin]):
     """Each frame is matched to the one before it."""
@@ -55,6 +58,10 @@ class PreviousFrame(Generic[Origin]):
 
     def matched(self, partner: View[Origin], view: View[Origin], matches: Matches) -> None:
         """Nothing to note."""
+
+    def remembered(self) -> list[View[Origin]]:
+        """The frame before."""
+        return [] if self._previous is None else [self._previous]
 
 
 class Keyframe(Generic[Origin]):
@@ -90,6 +97,13 @@ class Keyframe(Generic[Origin]):
         ):
             self._keyframe = view
 
+    def remembered(self) -> list[View[Origin]]:
+        """The keyframe, and the newest frame where it is another."""
+        views = [self._keyframe, self._newest]
+        if self._keyframe is None or self._newest is self._keyframe:
+            views = views[:1]
+        return [view for view in views if view is not None]
+
     def renew(self) -> None:
         """Make the next frame the keyframe."""
         self._keyframe = None
@@ -120,6 +134,10 @@ class Templates(Generic[Origin]):
 
     def matched(self, partner: View[Origin], view: View[Origin], matches: Matches) -> None:
         """Nothing to note."""
+
+    def remembered(self) -> list[View[Origin]]:
+        """Nothing: reference images are added, not given to `of`."""
+        return []
 
 
 def _set_back(previous: View[Origin], view: View[Origin]) -> bool:

@@ -17,6 +17,7 @@ PROGRAM = "superglue-ros"
 
 COMMANDS = {
     "match": "match two images",
+    "bag": "match the images of a recorded bag",
     "demo": "match real images over ROS 2 with the nodes, and look at the result",
     "photographs": "gather free photographs to train on",
     "train": "train weights of one's own",

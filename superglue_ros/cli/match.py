@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from superglue_ros.drawing import draw_matches
     from superglue_ros.images import read_image, write_image
+    from superglue_ros.npz import write_npz
 
     image0, image1 = (read_image(path) for path in paths)
     (extractor, matcher), loading = _timed(lambda: _load(*configs))
@@ -96,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         write_image(picture, draw_matches(image0, image1, features0, features1, matches))
         print(f"wrote {picture}")
     if arguments.npz is not None:
-        _write_npz(arguments.npz, features0, features1, matches)
+        write_npz(arguments.npz, features0, features1, matches)
         print(f"wrote {arguments.npz}")
 
 
@@ -159,22 +160,3 @@ def _print_result(
             print(f"no keypoints in {path}: is it black or without texture?", file=sys.stderr)
     mean = f", mean confidence {matches.confidences.mean():.3f}" if len(matches) else ""
     print(f"{len(matches)} matches{mean}")
-
-
-def _write_npz(path: Path, features0: Features, features1: Features, matches: Matches) -> None:
-    import numpy as np
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:  # by its name alone, NumPy would add an ending
-            np.savez(
-                file,
-                keypoints0=features0.keypoints,
-                keypoints1=features1.keypoints,
-                scores0=features0.scores,
-                scores1=features1.scores,
-                matches=matches.matches0,
-                match_confidence=matches.matching_scores0,
-            )
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,42 @@
+"""The settings of matching over a recorded bag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from superglue_ros.config import KeyframeConfig, SyncConfig, setting
+
+
+@dataclass(frozen=True)
+class BagConfig(KeyframeConfig, SyncConfig):
+    """Which images of a bag are matched."""
+
+    mode: str = setting(
+        "sequential",
+        "sequential: each frame to the one before; keyframe: to the last keyframe; stereo: left "
+        "to right of one moment.",
+        choices=("sequential", "keyframe", "stereo"),
+    )
+    topic: str = setting(
+        "", "Topic of the images; in stereo of the left ones. Not needed where there is no doubt."
+    )
+    right_topic: str = setting("", "Topic of the right images in stereo.")
+    start: float = setting(
+        0.0, "Seconds from the beginning of the bag to the first image.", minimum=0.0
+    )
+    end: float = setting(
+        0.0, "Seconds from the beginning of the bag to the last image; 0 for its end.", minimum=0.0
+    )
+    every: int = setting(1, "Take each Nth frame only.", minimum=1)
+    max_gap: float = setting(
+        0.0,
+        "Seconds between the stamps of two frames above which the sequence starts anew; 0: any.",
+        minimum=0.0,
+    )
+    batch_size: int = setting(
+        1,
+        "Frames that go through the extractor together. More is faster on a GPU; the results then "
+        "differ from those of the live nodes in the last bits.",
+        minimum=1,
+        maximum=256,
+    )

@@ -1,0 +1,87 @@
+"""The frames of a bag: one image, or the left and the right one of one moment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from superglue_ros.bag.config import BagConfig
+from superglue_ros.bag.reader import BagReader, Recorded
+from superglue_ros.config import SyncConfig, TransportConfig
+from superglue_ros.joining import Joining
+from superglue_ros.synchroniser import NANOSECONDS, synchronisers
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The images of one moment, not yet decoded.
+
+    Attributes:
+        index: Its number in the bag, from 0, whatever is left out of it.
+        images: The message of each camera.
+    """
+
+    index: int
+    images: tuple[Recorded, ...]
+
+
+class Frames:
+    """The frames of a bag in the order of their recording.
+
+    Args:
+        reader: The bag.
+        topics: The topic of each camera.
+        config: Which part of the bag, and which messages belong together.
+
+    Attributes:
+        dropped: Messages that made no frame, by reason; complete after the last frame.
+    """
+
+    def __init__(self, reader: BagReader, topics: Sequence[str], config: BagConfig) -> None:
+        """Take the bag; iterating reads it."""
+        self.dropped: Counter[str] = Counter()
+        self._reader = reader
+        self._topics = topics
+        self._config = config
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames within the wanted time, each Nth of them."""
+        joined = self._stereo() if len(self._topics) > 1 else ((one,) for one in self._messages())
+        for index, images in enumerate(joined):
+            if index % self._config.every == 0:
+                yield Frame(index, images)
+
+    def _stereo(self) -> Iterator[tuple[Recorded, ...]]:
+        found: list[tuple[Recorded, ...]] = []
+        # A bag is read as fast as frames are used: nothing is dropped for want of room
+        how = self._config.part(SyncConfig)
+        config = TransportConfig(
+            exact_sync=how.exact_sync, sync_slop_sec=how.sync_slop_sec, process_every_frame=True
+        )
+        joining = Joining(
+            synchronisers(), config, len(self._topics), lambda *pair: found.append(pair), _nothing
+        )
+        for one in self._messages():
+            joining.add(self._topics.index(one.topic), one)
+            yield from found
+            found.clear()
+        for index, topic in enumerate(self._topics):
+            self.dropped[f"no partner for {topic}"] += joining.unpaired(index)
+            self.dropped[f"no partner for {topic}"] += joining.waiting(index)
+
+    def _messages(self) -> Iterator[Recorded]:
+        begin_ns = self._reader.start_ns + round(self._config.start * NANOSECONDS)
+        end_ns = self._reader.start_ns + round(self._config.end * NANOSECONDS)
+        for one in self._reader.messages(self._topics):
+            if one.time_ns < begin_ns or (self._config.end and one.time_ns > end_ns):
+                continue
+            stamp = one.header.stamp
+            if stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
+                self.dropped["impossible stamp"] += 1
+            else:
+                yield one
+
+
+def _nothing() -> None:
+    """Stamps that jump back are no event in a bag: what waited is counted as without a partner."""

@@ -1,0 +1,170 @@
+"""The storage files of a bag, each read as well as it can be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosbags import rosbag1, rosbag2
+
+from superglue_ros.bag.salvage import RawMessage, salvage_mcap, salvage_sqlite3
+from superglue_ros.errors import InputError
+
+Salvage = Callable[[Path, Callable[[str], None]], Iterator[RawMessage]]
+Library = rosbag1.Reader | rosbag2.Reader
+
+_SALVAGES: dict[str, Salvage] = {".mcap": salvage_mcap, ".db3": salvage_sqlite3}
+_SUFFIXES = (*_SALVAGES, ".bag")
+
+
+@dataclass(frozen=True)
+class TopicContent:
+    """What a file holds of one topic."""
+
+    message_type: str
+    count: int
+
+
+class Storage:
+    """One file of a bag, or a whole one that is compressed.
+
+    Args:
+        path: The file or folder.
+        on_problem: Called with a line on each part that cannot be read.
+
+    Attributes:
+        topics: What it holds, by the name of the topic.
+        start_ns: When its first message was recorded; 0 where it has none.
+        end_ns: When its last message was recorded.
+    """
+
+    def __init__(self, path: Path, on_problem: Callable[[str], None]) -> None:
+        """Open it."""
+        self.path = path
+        self._on_problem = on_problem
+        self._library: Library | None = None
+        self.topics: dict[str, TopicContent] = {}
+        self.start_ns = self.end_ns = 0
+        try:
+            self._library = _open(path)
+        except Exception as error:  # damaged files come to all sorts in a library
+            self._report(str(error))
+            self._survey()
+        else:
+            self._take_contents(self._library)
+
+    @property
+    def is_ros1(self) -> bool:
+        """Whether its messages are serialized as ROS 1 does."""
+        return self.path.suffix == ".bag"
+
+    def messages(self, topics: set[str]) -> Iterator[RawMessage]:
+        """The messages of some topics, in the order of their recording where the file is whole."""
+        if self._library is None:
+            yield from (one for one in self._salvaged() if one.topic in topics)
+            return
+        last_ns = 0
+        at_last: Counter[str] = Counter()  # of one time there may be several
+        try:
+            for raw in _read(self._library, topics):
+                if raw.time_ns > last_ns:
+                    last_ns = raw.time_ns
+                    at_last.clear()
+                at_last[raw.topic] += 1
+                yield raw
+        except Exception as error:
+            self._report(f"{error}; reading on from the front")
+            yield from self._rest(topics, last_ns, at_last)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._library is not None:
+            self._library.close()
+
+    def _rest(self, topics: set[str], last_ns: int, at_last: Counter[str]) -> Iterator[RawMessage]:
+        """What comes after a time, and of that time what has not been read."""
+        for raw in self._salvaged():
+            if raw.topic not in topics or raw.time_ns < last_ns:
+                continue
+            if raw.time_ns == last_ns and at_last[raw.topic]:
+                at_last[raw.topic] -= 1
+                continue
+            yield raw
+
+    def _salvaged(self, *, quietly: bool = False) -> Iterator[RawMessage]:
+        salvage = _SALVAGES.get(self.path.suffix)
+        if salvage is None:
+            return iter(())
+        return salvage(self.path, (lambda _: None) if quietly else self._report)
+
+    def _survey(self) -> None:
+        """Look through a file that has lost its index."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for raw in self._salvaged(quietly=True):
+            counts[raw.topic, raw.message_type] += 1
+            self.start_ns = min(self.start_ns or raw.time_ns, raw.time_ns)
+            self.end_ns = max(self.end_ns, raw.time_ns)
+        self.topics = {topic: TopicContent(kind, n) for (topic, kind), n in counts.items()}
+
+    def _take_contents(self, library: Library) -> None:
+        for name, info in library.topics.items():
+            self.topics[name] = TopicContent(info.msgtype or "", info.msgcount)
+        if library.message_count:
+            self.start_ns, self.end_ns = library.start_time, library.end_time - 1
+
+    def _report(self, problem: str) -> None:
+        self._on_problem(f"{self.path.name}: {' '.join(problem.split())}")
+
+
+def open_storages(path: Path, on_problem: Callable[[str], None]) -> list[Storage]:
+    """Open the files of a bag, in the order of their recording.
+
+    Args:
+        path: A file, or the folder of a ROS 2 bag, with its metadata.yaml or without.
+        on_problem: Called with a line on each part that cannot be read.
+
+    Raises:
+        InputError: There is nothing that could be a bag.
+    """
+    if not path.exists():
+        raise InputError(f"there is no bag {path}")
+    if path.is_dir() and not _is_compressed(path):
+        files = sorted((f for f in path.iterdir() if f.suffix in _SUFFIXES), key=_number)
+    else:
+        files = [path] if path.is_dir() or path.suffix in _SUFFIXES else []
+    if not files:
+        raise InputError(f"{path} is no bag: expected {', '.join(_SUFFIXES)} or a folder of them")
+    storages = [Storage(file, on_problem) for file in files]
+    return sorted(storages, key=lambda storage: storage.start_ns)
+
+
+def _number(path: Path) -> tuple[int, str]:
+    """Split bags are numbered: 10 comes after 9."""
+    digits = re.findall(r"\d+", path.stem)
+    return int(digits[-1]) if digits else -1, path.name
+
+
+def _is_compressed(folder: Path) -> bool:
+    """Whether the bag was compressed by rosbag2 itself, which the library undoes for the whole."""
+    try:
+        with rosbag2.Reader(folder) as reader:
+            return reader.compression_mode is not None
+    except Exception:
+        return False
+
+
+def _open(path: Path) -> Library:
+    library = rosbag1.Reader(path) if path.suffix == ".bag" else rosbag2.Reader(path)
+    library.open()
+    return library
+
+
+def _read(library: Library, topics: set[str]) -> Iterator[RawMessage]:
+    wanted = [one for one in library.connections if one.topic in topics]
+    if not wanted:
+        return
+    for connection, time_ns, data in library.messages(wanted):
+        yield RawMessage(connection.topic, connection.msgtype, time_ns, data)

@@ -1,0 +1,147 @@
+"""`superglue-ros bag`: a recorded bag in, a bag of features and matches out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from superglue_ros.bag.config import BagConfig
+from superglue_ros.cli.flags import Flags, add_flags
+from superglue_ros.cli.tables import print_table
+from superglue_ros.config import SuperGlueConfig, SuperPointConfig
+from superglue_ros.errors import InputError
+
+if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
+    from superglue_ros.bag.run import Summary
+
+FLAGS: dict[str, Flags[Any]] = {
+    "bag": Flags(BagConfig),
+    "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
+    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
+}
+INCOMPLETE = 1
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand to the command line."""
+    parser = subparsers.add_parser(
+        "bag",
+        description="Match the images of a recorded bag, every frame, without ROS. Reads ROS 2 "
+        "(mcap, sqlite3, compressed, split) and ROS 1 bags, writes an mcap bag with /features (or "
+        "/left/features and /right/features) and /matches under the stamps of the images. Ends "
+        "with 0, or with 1 where parts of the input could not be read or used.",
+    )
+    parser.add_argument("input", type=Path, metavar="INPUT", help="bag file or folder")
+    parser.add_argument(
+        "output", type=Path, metavar="OUTPUT", help="folder of the bag to write, a new one"
+    )
+    parser.add_argument(
+        "--descriptors", action="store_true", help="put the descriptors into the features too"
+    )
+    parser.add_argument(
+        "--npz", action="store_true", help="write OUTPUT/pairs/NUMBER.npz too, as match --npz does"
+    )
+    parser.add_argument("--csv", action="store_true", help="write OUTPUT/matches.csv too")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    add_flags(parser.add_argument_group("settings"), FLAGS)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Match over the bag of a command line.
+
+    Raises:
+        InputError: The bag, a topic, a value or the output cannot be used.
+        SystemExit: With 1 where parts of the input could not be read or used.
+    """
+    config, superpoint, superglue = (flags.read(arguments) for flags in FLAGS.values())
+
+    from superglue_ros.bag.run import BagRun, Outputs
+    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+    from superglue_ros.inference.device import DeviceError
+
+    outputs = Outputs(descriptors=arguments.descriptors, npz=arguments.npz, csv=arguments.csv)
+    bag_run = BagRun(arguments.input, arguments.output, config, outputs)
+    silent = arguments.quiet or arguments.json
+    with _progress(disable=silent) as progress:
+        task = progress.add_task("matching", total=None, visible=False)
+        try:
+            summary = bag_run.run(
+                SuperPointExtractor(superpoint),
+                SuperGlueMatcher(superglue),
+                resume=arguments.resume,
+                on_frame=lambda done, total: progress.update(
+                    task, completed=done, total=total, visible=True
+                ),
+            )
+        except DeviceError as error:
+            raise InputError(f"{error}; try a smaller --batch-size or --max-keypoints") from error
+        except KeyboardInterrupt:
+            print("interrupted; --resume goes on from here", file=sys.stderr)
+            raise
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(summary)))
+    elif not arguments.quiet:
+        _print_summary(summary, arguments.output)
+    if summary.problems or summary.dropped.get("unusable image"):
+        sys.exit(INCOMPLETE)
+
+
+def _print_summary(summary: Summary, output: Path) -> None:
+    table = Table("what", "value")
+    rate = summary.frames / summary.elapsed_sec
+    rows = {
+        "topics": ", ".join(summary.topics),
+        "recorded": f"{summary.recorded_sec:.1f} s",
+        "frames": f"{summary.frames}, {rate:.1f} a second",
+        "keypoints per image": f"{summary.mean_keypoints:.0f}",
+        "pairs": str(summary.pairs),
+        "matches per pair": f"{summary.mean_matches:.0f}",
+        **{f"dropped: {reason}": str(count) for reason, count in summary.dropped.items()},
+    }
+    for what, value in rows.items():
+        table.add_row(escape(what), escape(value))
+    print_table(table)
+    for problem in summary.problems:
+        print(f"not readable: {problem}", file=sys.stderr)
+    print(output)
+
+
+class _Rate(ProgressColumn):
+    """Frames a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate as text."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+def _progress(*, disable: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=disable,
+    )

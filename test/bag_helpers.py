@@ -1,0 +1,94 @@
+"""Small bags of every kind, of drawn images that move by four pixels a frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags import rosbag1, rosbag2
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.typesys import Stores, get_typestore
+
+from superglue_ros.features import GreyImage
+
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 50_000_000
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+ROS1, ROS2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.LATEST)
+
+
+def frame(number: int, *, shift: int = 0) -> GreyImage:
+    """(120, 160): a window that slides over one random picture."""
+    random = np.random.default_rng(3)
+    picture = random.integers(0, 256, (40, 120), np.uint8)
+    picture = cv2.resize(picture, (480, 160), interpolation=cv2.INTER_CUBIC)
+    left = 4 * number + shift
+    return np.ascontiguousarray(picture[20:140, left : left + 160])
+
+
+def stamp_ns(number: int) -> int:
+    return START_NS + number * PERIOD_NS
+
+
+def image_message(image: GreyImage, time_ns: int, types: Any = ROS2) -> Any:
+    return types.types[IMAGE](
+        header=_header(types, time_ns),
+        height=image.shape[0],
+        width=image.shape[1],
+        encoding="mono8",
+        is_bigendian=0,
+        step=image.shape[1],
+        data=image.reshape(-1),
+    )
+
+
+def compressed_message(image: GreyImage, time_ns: int) -> Any:
+    data = cv2.imencode(".png", image)[1].reshape(-1)
+    return ROS2.types[COMPRESSED](header=_header(ROS2, time_ns), format="png", data=data)
+
+
+def camera(count: int, topic: str = "/camera", *, shift: int = 0) -> list[tuple[str, int, Any]]:
+    """Topic, time and message of some frames."""
+    return [
+        (topic, stamp_ns(n), image_message(frame(n, shift=shift), stamp_ns(n)))
+        for n in range(count)
+    ]
+
+
+def write_bag(
+    path: Path,
+    messages: list[tuple[str, int, Any]],
+    *,
+    storage: StoragePlugin = StoragePlugin.MCAP,
+    compression: CompressionMode = CompressionMode.NONE,
+) -> Path:
+    writer = rosbag2.Writer(path, version=8, storage_plugin=storage)
+    if compression != CompressionMode.NONE:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        connections: dict[str, Any] = {}
+        for topic, time_ns, message in messages:
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=ROS2)
+            writer.write(connections[topic], time_ns, ROS2.serialize_cdr(message, kind))
+    return path
+
+
+def write_ros1_bag(path: Path, count: int) -> Path:
+    with rosbag1.Writer(path) as writer:
+        connection = writer.add_connection("/camera", IMAGE, typestore=ROS1)
+        for n in range(count):
+            message = image_message(frame(n), stamp_ns(n), ROS1)
+            writer.write(connection, stamp_ns(n), ROS1.serialize_ros1(message, IMAGE))
+    return path
+
+
+def _header(types: Any, time_ns: int) -> Any:
+    sec, nanosec = divmod(time_ns, 1_000_000_000)
+    stamp = types.types["builtin_interfaces/msg/Time"](sec=sec, nanosec=nanosec)
+    more = {"seq": 0} if types is ROS1 else {}
+    return types.types["std_msgs/msg/Header"](stamp=stamp, frame_id="camera", **more)

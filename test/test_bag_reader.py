@@ -1,0 +1,187 @@
+"""Bags of every kind, whole and damaged, to images."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bag_helpers import (
+    START_NS,
+    camera,
+    compressed_message,
+    frame,
+    stamp_ns,
+    write_bag,
+    write_ros1_bag,
+)
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
+
+from superglue_ros.bag.config import BagConfig
+from superglue_ros.bag.frames import Frames
+from superglue_ros.bag.reader import BagReader
+from superglue_ros.bag.topics import choose_topics
+from superglue_ros.errors import InputError
+from superglue_ros.image_decoding import image_decoder
+
+COUNT = 6
+DECODER = image_decoder()
+
+
+def split(path: Path) -> Path:
+    """A bag in two files, without metadata.yaml."""
+    path.mkdir()
+    for part, messages in enumerate((camera(COUNT)[:4], camera(COUNT)[4:])):
+        whole = write_bag(path.parent / f"whole{part}", messages)
+        shutil.move(whole / f"whole{part}.mcap", path / f"split_{part}.mcap")
+    return path
+
+
+def as_file(path: Path) -> Path:
+    return next(write_bag(path, camera(COUNT)).glob("*.mcap"))
+
+
+KINDS: dict[str, Callable[[Path], Path]] = {
+    "mcap": lambda path: write_bag(path, camera(COUNT)),
+    "mcap file": as_file,
+    "sqlite3": lambda path: write_bag(path, camera(COUNT), storage=StoragePlugin.SQLITE3),
+    "compressed file": lambda path: write_bag(
+        path, camera(COUNT), storage=StoragePlugin.SQLITE3, compression=CompressionMode.FILE
+    ),
+    "compressed messages": lambda path: write_bag(
+        path, camera(COUNT), compression=CompressionMode.MESSAGE
+    ),
+    "compressed chunks": lambda path: write_bag(
+        path, camera(COUNT), compression=CompressionMode.STORAGE
+    ),
+    "split": split,
+    "ros 1": lambda path: write_ros1_bag(path.with_suffix(".bag"), COUNT),
+    "compressed images": lambda path: write_bag(
+        path,
+        [("/camera", stamp_ns(n), compressed_message(frame(n), stamp_ns(n))) for n in range(COUNT)],
+    ),
+}
+
+
+def read(path: Path, *topics: str) -> tuple[list[int], list[str]]:
+    """Which frames a bag gives, each checked pixel by pixel, and what it says is not readable."""
+    with BagReader(path) as reader:
+        numbers = []
+        for one in reader.messages(topics or ("/camera",)):
+            number = (one.time_ns - START_NS) // 50_000_000
+            stamp = one.header.stamp
+            assert stamp.sec * 1_000_000_000 + stamp.nanosec == one.time_ns
+            np.testing.assert_array_equal(DECODER.decode(one.message), frame(number))
+            numbers.append(number)
+        return numbers, reader.problems
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bags_of_every_kind_give_their_images(kind: str, tmp_path: Path) -> None:
+    path = KINDS[kind](tmp_path / "bag")
+    assert read(path) == (list(range(COUNT)), [])
+    with BagReader(path) as reader:
+        (topic,) = reader.image_topics()
+    assert (topic.name, topic.count) == ("/camera", COUNT)
+    assert topic.rate_hz == pytest.approx(COUNT / 0.25)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.6, 0.95, 0.9999])
+@pytest.mark.parametrize("compression", [CompressionMode.NONE, CompressionMode.STORAGE])
+def test_a_truncated_mcap_gives_the_frames_before_the_cut(
+    share: float, compression: CompressionMode, tmp_path: Path
+) -> None:
+    bag = write_bag(tmp_path / "bag", camera(COUNT), compression=compression)
+    file = bag / "bag.mcap"
+    data = file.read_bytes()
+    file.write_bytes(data[: int(share * len(data))])
+    numbers, problems = read_or_refused(bag)
+    assert numbers == list(range(len(numbers)))
+    assert problems
+    if compression == CompressionMode.NONE and share == 0.6:
+        assert 2 <= len(numbers) < COUNT
+
+
+def read_or_refused(path: Path) -> tuple[list[int], list[str]]:
+    """As `read`; a topic of which nothing is readable is one that the bag has not."""
+    try:
+        return read(path)
+    except InputError as error:
+        return [], [str(error)]
+
+
+def test_a_file_without_its_end_still_gives_every_frame(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", camera(COUNT))
+    file = bag / "bag.mcap"
+    file.write_bytes(file.read_bytes()[:-8])
+    numbers, problems = read(bag)
+    assert numbers == list(range(COUNT))
+    assert "bag.mcap" in problems[0]
+
+
+def test_a_missing_split_costs_its_own_frames_only(tmp_path: Path) -> None:
+    bag = split(tmp_path / "bag")
+    (bag / "split_0.mcap").write_bytes(b"")
+    numbers, problems = read(bag)
+    assert numbers == [4, 5]
+    assert any("split_0.mcap" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_truncated_sqlite3_file_never_raises(share: float, tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", camera(COUNT), storage=StoragePlugin.SQLITE3)
+    file = bag / "bag.db3"
+    data = file.read_bytes()
+    file.write_bytes(data[: int(share * len(data))])
+    numbers, problems = read_or_refused(bag)
+    assert numbers == list(range(len(numbers)))
+    assert problems
+
+
+def test_what_is_no_bag_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    for path in (tmp_path / "absent", tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match=path.name):
+            BagReader(path)
+
+
+def test_topics_are_found_where_there_is_no_doubt(tmp_path: Path) -> None:
+    one = write_bag(tmp_path / "one", camera(2))
+    stereo = write_bag(
+        tmp_path / "two", [*camera(2, "/a/left/image"), *camera(2, "/a/right/image")]
+    )
+    with BagReader(one) as reader:
+        assert choose_topics(reader, BagConfig()) == ("/camera",)
+        with pytest.raises(InputError, match="left and the right"):
+            choose_topics(reader, BagConfig(mode="stereo"))
+    with BagReader(stereo) as reader:
+        topics = choose_topics(reader, BagConfig(mode="stereo"))
+        assert topics == ("/a/left/image", "/a/right/image")
+        with pytest.raises(InputError, match=r"/a/left/image \(sensor_msgs/msg/Image, 2 messages"):
+            choose_topics(reader, BagConfig())
+        assert choose_topics(reader, BagConfig(topic="/a/left/image")) == ("/a/left/image",)
+
+
+def indices(path: Path, config: BagConfig) -> tuple[list[int], dict[str, int]]:
+    with BagReader(path) as reader:
+        frames = Frames(reader, choose_topics(reader, config), config)
+        return [frame.index for frame in frames], dict(frames.dropped)
+
+
+def test_start_end_and_every_choose_the_frames(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", camera(COUNT))
+    with BagReader(bag) as reader:
+        config = BagConfig(start=0.06, end=0.2)
+        times = [frame.images[0].time_ns for frame in Frames(reader, ("/camera",), config)]
+    assert times == [stamp_ns(2), stamp_ns(3), stamp_ns(4)]
+    assert indices(bag, BagConfig(every=3))[0] == [0, 3]
+
+
+def test_stereo_images_without_a_partner_are_counted(tmp_path: Path) -> None:
+    left, right = camera(4, "/left"), camera(4, "/right")
+    bag = write_bag(tmp_path / "bag", sorted(left + right[1:], key=lambda one: one[1]))
+    found, dropped = indices(bag, BagConfig(mode="stereo"))
+    assert found == [0, 1, 2]
+    assert {reason: n for reason, n in dropped.items() if n} == {"no partner for /left": 1}
