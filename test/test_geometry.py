@@ -17,12 +17,11 @@ from superglue_ros.geometry import (
     Case,
     TwoViewGeometry,
     estimate_two_view_geometry,
-    sampson_errors,
-    transfer_errors,
 )
 from superglue_ros.images import read_image
 from superglue_ros.inference.nearest import NearestMatcher
 from superglue_ros.inference.sift import SiftExtractor
+from superglue_ros.two_view_models import sampson_errors, transfer_errors
 
 Array = NDArray[np.float64]
 
@@ -129,7 +128,30 @@ def test_a_plane_is_named_and_gives_its_homography(wrong_share: float, calibrate
     assert found.case == Case.PLANAR
     assert found.inliers[view.right].mean() > 0.95
     assert np.median(transfer_errors(found.homography, clean.points0, clean.points1)) < 0.3
-    assert (found.fundamental, found.rotation, found.translation) == (None, None, None)
+    assert found.fundamental is None
+
+
+def test_a_plane_alone_gives_the_right_pose_or_none() -> None:
+    given = 0
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        rotation = cv2.Rodrigues(random.normal(0, 0.1, 3))[0]
+        translation = random.normal(0, 0.5, 3)
+        found = estimate(matched_views(rotation, translation, plane=True, seed=seed, count=300))
+        assert found.case == Case.PLANAR
+        if found.rotation is not None:
+            given += 1
+            assert rotation_error_deg(found, rotation) < 1
+            assert direction_error_deg(found, translation) < 5
+    assert 0 < given < 8
+
+
+def test_enough_points_off_a_plane_make_the_case_general() -> None:
+    wall, things = matched_views(plane=True, count=300), matched_views(count=100, seed=1)
+    found = estimate(View(*(np.concatenate(both) for both in zip(wall, things, strict=True))))
+    assert found.case == Case.GENERAL
+    assert rotation_error_deg(found, ROTATION) < 0.3
+    assert direction_error_deg(found, TRANSLATION) < 1.5
 
 
 @pytest.mark.parametrize("wrong_share", [0.0, 0.5, 0.8])
