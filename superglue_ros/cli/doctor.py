@@ -162,6 +162,7 @@ CHECKS = (
     Check("CUDA", _cuda, "where there is a GPU: nvidia-smi, and a PyTorch built for CUDA"),
     Check("NumPy", _library("numpy", "numpy"), "pip install numpy"),
     Check("OpenCV", _library("cv2", ""), "pip install opencv-python-headless"),
+    Check("PoseLib", _library("poselib", "poselib"), "pip install poselib"),
     Check("safetensors", _library("safetensors", "safetensors"), "pip install safetensors"),
     Check("rosbags", _library("rosbags.rosbag2", "rosbags"), "pip install rosbags"),
     Check("rosbags-image", _library("rosbags.image", "rosbags-image"), "pip install rosbags-image"),
