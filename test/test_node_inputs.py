@@ -476,3 +476,14 @@ def test_where_every_frame_counts_a_camera_may_lose_more_frames_than_the_queue_h
     assert counts["received"] == 2 * count - lost
     assert counts["dropped: no partner"] + counts["waiting"] == lost
     assert counts["waiting"] < lost / 2
+
+
+@pytest.mark.parametrize(
+    ("every_frame", "policy"),
+    [(True, ReliabilityPolicy.RELIABLE), (False, ReliabilityPolicy.BEST_EFFORT)],
+)
+def test_auto_before_there_is_a_publisher_expects_a_reliable_one_where_every_frame_counts(
+    ros: Ros, every_frame: bool, policy: ReliabilityPolicy
+) -> None:
+    ros.start(SuperPointNode, max_keypoints=8, device="cpu", process_every_frame=every_frame)
+    wait_until(lambda: reliability_of_subscriptions(ros, "image") == [policy], f"{policy}")

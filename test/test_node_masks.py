@@ -121,4 +121,5 @@ def test_compressed_images_come_in_beside_the_image_topic(
     publisher.publish(good)
     message = features.at(2)
     assert (message.width, message.height, len(message.keypoints)) == (160, 120, 3 * COUNT)
+    wait_until(lambda: node.counts["processed"] == 1, "the image to be counted")
     assert node.counts == {"received": 2, "processed": 1, "dropped: bad input": 1}

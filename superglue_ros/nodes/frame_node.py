@@ -209,17 +209,17 @@ class FrameNode(LifecycleNode, Generic[Config]):
         self.stop()
         return TransitionCallbackReturn.SUCCESS
 
-    def stop(self) -> bool:
-        """Unsubscribe and stop working; returns whether no frame is in work any more."""
+    def stop(self) -> None:
+        """Unsubscribe and stop working; a frame in work is waited for a moment."""
         if self._watch is not None:
             self.destroy_timer(self._watch)
             self._watch = None
         worker, self._worker = self._worker, None
-        has_ended = worker is None or worker.stop(STOP_TIMEOUT_SEC)
+        if worker is not None:
+            worker.stop(STOP_TIMEOUT_SEC)
         inputs, self._inputs = self._inputs, None
         if inputs is not None:
             inputs.close()
-        return has_ended
 
     # Frames
 

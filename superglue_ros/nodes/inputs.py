@@ -103,7 +103,9 @@ class TopicInput:
             return ReliabilityPolicy[self._config.qos.upper()]
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         offered = {publisher.qos_profile.reliability for publisher in publishers}
-        all_reliable = offered == {ReliabilityPolicy.RELIABLE}
+        # To subscribe anew loses what was under way: who wants every frame expects a reliable one.
+        expected = {ReliabilityPolicy.RELIABLE} if self._config.process_every_frame else set()
+        all_reliable = (offered or expected) == {ReliabilityPolicy.RELIABLE}
         return ReliabilityPolicy.RELIABLE if all_reliable else ReliabilityPolicy.BEST_EFFORT
 
 
