@@ -59,7 +59,14 @@ def test_undistorted_points_are_those_of_an_ideal_camera(model: str) -> None:
 def test_points_of_raw_images_are_rectified_and_triangulated(model: str) -> None:
     distortion = DISTORTIONS[model]
     R0, R1, P0, P1, *_ = cv2.stereoRectify(
-        K, distortion, K, distortion, SIZE, ROTATION, TRANSLATION[:, None], flags=cv2.CALIB_ZERO_DISPARITY
+        K,
+        distortion,
+        K,
+        distortion,
+        SIZE,
+        ROTATION,
+        TRANSLATION[:, None],
+        flags=cv2.CALIB_ZERO_DISPARITY,
     )
     stereo = StereoCamera(
         Camera(K, distortion, model, R0, P0),
