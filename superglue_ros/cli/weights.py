@@ -24,10 +24,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run_list(arguments: argparse.Namespace) -> None:
     """Print the table of the shipped weights."""
-    table = Table("name", "network", "licence", "MB", "sha256", "note")
+    table = Table("name", "network", "licence", "MB", "sha256", "note", "figures")
     for entry in SHIPPED.values():
         size = f"{entry.path.stat().st_size / 1e6:.1f}" if entry.path.is_file() else "missing"
-        table.add_row(entry.name, entry.network, entry.licence, size, entry.sha256[:12], entry.note)
+        known = (entry.name, entry.network, entry.licence, size, entry.sha256[:12])
+        table.add_row(*known, entry.note, entry.figures)
     print_table(table)
 
 

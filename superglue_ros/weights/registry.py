@@ -20,6 +20,7 @@ class ShippedWeights:
         sha256: Digest of that file.
         licence: SPDX identifier.
         note: How far it can be trusted, in a few words.
+        figures: What was measured with it, in percent; the model card has more.
         extractor: Of a matcher: the `name` of the extractor it was made for.
     """
 
@@ -29,6 +30,7 @@ class ShippedWeights:
     sha256: str
     licence: str
     note: str
+    figures: str = ""
     extractor: str = ""
 
     @property
@@ -72,9 +74,10 @@ SHIPPED: dict[str, ShippedWeights] = {
             name="superpoint",
             network="SuperPoint",
             file_name="superpoint.safetensors",
-            sha256="234642dcafb5bbf98dbc90804e28a8f4977966d46c9b8ec8eccca8e5a8c7fb26",
+            sha256="7cba21212907b481f6bac5dee84621b0fecad43aba05f08c90ab3fcd6cecf661",
             licence="Apache-2.0",
-            note="preliminary: 45 minutes of training on two CPU cores",
+            note="preliminary: two hours of training on a CPU",
+            figures="held-out homographies: precision 79, recall 68",
         ),
         ShippedWeights(
             name="superglue",
@@ -83,6 +86,7 @@ SHIPPED: dict[str, ShippedWeights] = {
             sha256="d70a115b9e8c2f96e2912e77fa22ef7764c8a4cf2e86d9a0b6ca5f2351e32093",
             licence="Apache-2.0",
             note="preliminary: the training's starting point, descriptors with optimal transport",
+            figures="held-out homographies: precision 80, recall 71",
             extractor="superpoint",
         ),
     )
