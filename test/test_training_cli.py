@@ -80,6 +80,13 @@ def test_all_stages_run_in_the_time_they_are_given(
     assert (output / "pieces/superpoint.safetensors.00").exists()
 
 
+def test_pairs_are_drawn_side_by_side(photographs: Path, tmp_path: Path) -> None:
+    assert train("pairs", tmp_path, "--photographs", photographs, *VIEW, "--batch", 4) == 0
+    picture = cv2.imread(str(tmp_path / "pairs.png"))
+    assert picture.shape == (4 * 48, 2 * 64, 3)
+    assert (picture[..., 0] != picture[..., 2]).any()
+
+
 def test_missing_photographs_and_labels_are_told(
     photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

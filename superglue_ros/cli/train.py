@@ -13,6 +13,7 @@ from superglue_ros.training.config import (
     FeaturesConfig,
     LabelConfig,
     MatcherConfig,
+    PairConfig,
     SyntheticConfig,
 )
 
@@ -23,6 +24,8 @@ STAGES: dict[str, tuple[str, Flags[Any]]] = {
     "matcher": ("train SuperGlue on a trained extractor", Flags(MatcherConfig)),
     "all": ("label, features and matcher within given minutes, on a GPU", Flags(AcceleratedConfig)),
 }
+
+PAIRS = Flags(PairConfig)
 
 _INITIAL = {
     "synthetic": "SuperPoint",
@@ -41,6 +44,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     stages = parser.add_subparsers(metavar="STAGE", dest="stage", required=True)
     for name, (purpose, flags) in STAGES.items():
         _add_stage(stages, name, purpose, flags)
+    pairs = stages.add_parser(
+        "pairs",
+        help="draw what the matcher learns from",
+        description="Draw training pairs with their true matches as lines, occluded and unseen "
+        "points in red, and points whose truth is not known in blue.",
+    )
+    _add_output(pairs)
+    _add_photographs(pairs)
+    add_flags(pairs.add_argument_group("settings"), {"pairs": PAIRS})
+    pairs.set_defaults(run=run_pairs)
     plot = stages.add_parser("plot", help="draw the logs of the stages as PNG")
     _add_output(plot)
     plot.set_defaults(run=run_plot)
@@ -55,13 +68,7 @@ def _add_stage(
     parser = stages.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
     _add_output(parser)
     if name != "synthetic":
-        parser.add_argument(
-            "--photographs",
-            type=Path,
-            default=Path("photographs"),
-            metavar="FOLDER",
-            help="archives made by superglue-ros photographs (default photographs)",
-        )
+        _add_photographs(parser)
     if name in _INITIAL:
         parser.add_argument(
             "--initial",
@@ -106,6 +113,16 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_photographs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--photographs",
+        type=Path,
+        default=Path("out/photographs"),
+        metavar="FOLDER",
+        help="archives made by superglue-ros photographs (default out/photographs)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Run a stage.
 
@@ -131,6 +148,20 @@ def run(arguments: argparse.Namespace) -> None:
         finished = accelerated.run_all(config, folders, arguments.pieces)
     _plot(arguments.output)
     print("finished" if finished else "stopped in time: the same command goes on from here")
+
+
+def run_pairs(arguments: argparse.Namespace) -> None:
+    """Draw training pairs.
+
+    Raises:
+        InputError: There are no photographs, or the picture cannot be written.
+    """
+    config = PAIRS.read(arguments)
+
+    from superglue_ros.training.run import Folders, draw_pairs
+
+    picture = draw_pairs(config, Folders(arguments.photographs, arguments.output))
+    print(f"wrote {picture}")
 
 
 def run_plot(arguments: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ command; every one leaves weights, a checkpoint and a log in the output folder:
 
     superglue-ros photographs out/photographs --exclude EVALUATION_IMAGES
     superglue-ros train synthetic          # optional: a first detector from drawn shapes
+    superglue-ros train pairs              # a look at what the matcher will learn from
     superglue-ros train label              # keypoints of the photographs
     superglue-ros train features           # both heads of SuperPoint
     superglue-ros train matcher            # SuperGlue on the trained extractor

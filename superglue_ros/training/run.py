@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
@@ -19,12 +19,14 @@ from superglue_ros.training.config import (
     LabelConfig,
     LoopConfig,
     MatcherConfig,
+    PairConfig,
     SyntheticConfig,
 )
 from superglue_ros.training.export import export_weights
 from superglue_ros.training.frontend import Frontend, SiftFrontend, SuperPointFrontend
 from superglue_ros.training.labels import Labels
 from superglue_ros.training.loop import Loop, Stage
+from superglue_ros.training.pairs import make_pairs
 from superglue_ros.training.photographs.archives import load_photographs
 from superglue_ros.training.progress import TrainingProgress
 from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage, initial_superpoint
@@ -37,6 +39,7 @@ from superglue_ros.weights import load_superglue, load_superpoint
 MAGICPOINT, LABELS = "magicpoint.safetensors", "labels.safetensors"
 SUPERPOINT, SUPERGLUE = "superpoint.safetensors", "superglue.safetensors"
 SETTINGS = "settings.json"
+PAIRS_PICTURE = "pairs.png"
 TRAIN_PATTERN, HELD_OUT_PATTERN = "train-*.zip", "validation-*.zip"
 
 
@@ -188,6 +191,16 @@ def _run(
     finished = loop.run()
     export(loop.averaged)
     return finished
+
+
+def draw_pairs(config: PairConfig, folders: Folders) -> Path:
+    """Draw a batch of pairs with their truth into the output folder; returns the picture."""
+    from superglue_ros.training.overlay import write_overlays  # with OpenCV, which draws
+
+    photographs = folders.load(TRAIN_PATTERN, torch.device("cpu"))
+    picture = folders.output / PAIRS_PICTURE
+    write_overlays(make_pairs(photographs, config, Generator().manual_seed(0)), picture)
+    return picture
 
 
 def plot_logs(output: Path) -> Sequence[Path]:
