@@ -24,7 +24,7 @@ from superglue_ros.training.photographs.crops import (
 from superglue_ros.training.photographs.packages import Package, copyright_file
 
 VALIDATION_SHARE = 0.1
-WEBP_QUALITY = 85
+WEBP_QUALITY = 70
 MAX_CROPS = 6
 MAX_HASH_DISTANCE = 6
 """Bits by which the fingerprints of two copies of one photograph may differ."""
