@@ -172,6 +172,12 @@ class DetectionConfig(ImageConfig):
         maximum=64,
         live=True,
     )
+    subpixel: bool = setting(
+        False,
+        "Move keypoints to the centre of mass of the probabilities around them; off gives whole "
+        "network pixels, as published weights were made for.",
+        live=True,
+    )
     mask_border: int = setting(
         0,
         "Pixels along the border of the image where no keypoint is taken.",

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from conftest import StereoPair
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage
-from superglue_ros.inference import SuperPointExtractor
+from superglue_ros.inference import NearestMatcher, SuperPointExtractor
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import SuperPoint, detector_probabilities
 from superglue_ros.weights import SHIPPED, load_superpoint
@@ -282,3 +283,27 @@ def test_the_name_carries_the_digest_of_the_weights(extractor: SuperPointExtract
 def test_wrong_settings_are_refused_by_name(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         SuperPointExtractor(**settings)  # type: ignore[arg-type]
+
+
+def test_subpixel_keypoints_lie_near_the_whole_ones_and_more_often_where_the_truth_is(
+    stereo_pair: StereoPair,
+) -> None:
+    images = [stereo_pair.left, stereo_pair.right]
+    whole, fine = (
+        SuperPointExtractor(
+            max_keypoints=512, resize=0, device="cpu", subpixel=subpixel
+        ).extract_batch(images)
+        for subpixel in (False, True)
+    )
+    moved = np.abs(fine[0].keypoints - whole[0].keypoints)
+    assert 0 < moved.max() < 2
+
+    def share_within_one_pixel(features: list[Features]) -> float:
+        index0, index1 = NearestMatcher().match(*features).pairs.T
+        ends0, ends1 = features[0].keypoints[index0], features[1].keypoints[index1]
+        x, y = whole[0].keypoints[index0].astype(int).T
+        truth = ends0 - np.stack([stereo_pair.disparity[y, x], np.zeros(len(x))], axis=1)
+        error = np.linalg.norm(ends1 - truth, axis=1)
+        return float(np.mean(error[np.isfinite(error)] < 1))
+
+    assert share_within_one_pixel(fine) > share_within_one_pixel(whole)

@@ -23,6 +23,7 @@ from superglue_ros.networks import (
     sample_descriptors,
     select_keypoints,
 )
+from superglue_ros.networks.subpixel import soft_argmax
 from superglue_ros.networks.superpoint import STRIDE
 from superglue_ros.weights import load_superpoint
 
@@ -116,8 +117,8 @@ class SuperPointExtractor:
         reduced = [reduce_to_longest_side(image, config.resize) for image in images]
         features: dict[int, FeatureTensors] = {}
         for indices in _group_by_shape(reduced):
-            scores, descriptor_maps = self._run([reduced[index] for index in indices])
-            scores = non_maximum_suppression(scores, config.nms_radius)
+            probabilities, descriptor_maps = self._run([reduced[index] for index in indices])
+            scores = non_maximum_suppression(probabilities, config.nms_radius)
             for position, index in enumerate(indices):
                 height, width = reduced[index].shape
                 keypoints, confidences = select_keypoints(
@@ -125,6 +126,8 @@ class SuperPointExtractor:
                     config.keypoint_threshold,
                     config.max_keypoints,
                 )
+                if config.subpixel:
+                    keypoints = soft_argmax(probabilities[position], keypoints)
                 image_size = images[index].shape[::-1]
                 features[index] = FeatureTensors(
                     keypoints=rescale_keypoints(keypoints, (width, height), image_size),
