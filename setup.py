@@ -29,8 +29,9 @@ setup(
     install_requires=["torch>=2.1", *requirements("runtime")],
     extras_require={
         "demo": requirements("demo"),
-        "test": requirements("test"),
-        "dev": [*requirements("test"), *requirements("lint")],
+        "optional": requirements("optional"),
+        "test": [*requirements("test"), *requirements("optional")],
+        "dev": [*requirements("test"), *requirements("optional"), *requirements("lint")],
     },
     packages=find_packages(include=["superglue_ros", "superglue_ros.*"]),
     package_data={"superglue_ros.weights": ["*.safetensors", "*.md"]},
