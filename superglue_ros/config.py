@@ -127,9 +127,19 @@ class Settings:
 
 @dataclass(frozen=True)
 class DeviceConfig(Settings):
-    """Where the networks run."""
+    """Where and how the networks run."""
 
     device: str = setting("auto", "auto (a CUDA GPU where there is one), cpu, cuda or cuda:N.")
+    engine: str = setting(
+        "auto",
+        "What runs the networks; auto is the fastest that gives the same results here.",
+        choices=("auto", "torch"),
+    )
+    precision: str = setting(
+        "auto",
+        "Numbers that the networks compute with; auto is what the engine is best at.",
+        choices=("auto", "fp32", "fp16", "bf16"),
+    )
 
 
 @dataclass(frozen=True)

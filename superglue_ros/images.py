@@ -68,7 +68,7 @@ def check_grey(image: GreyImage) -> None:
         )
 
 
-def usable_pixels(image: GreyImage, mask: GreyImage | None, border: int) -> GreyImage:
+def usable_pixels(image: GreyImage, mask: GreyImage | None, border: int) -> GreyImage | None:
     """Where keypoints may be taken.
 
     Args:
@@ -77,7 +77,7 @@ def usable_pixels(image: GreyImage, mask: GreyImage | None, border: int) -> Grey
         border: Pixels along the border where nothing is to be taken.
 
     Returns:
-        (H, W) uint8 of 0 and 1.
+        (H, W) uint8 of 0 and 1, or None where that is everywhere.
 
     Raises:
         InputError: The mask is not of the image's size.
@@ -87,6 +87,8 @@ def usable_pixels(image: GreyImage, mask: GreyImage | None, border: int) -> Grey
             f"mask is {mask.shape[1]}x{mask.shape[0]}, its image "
             f"{image.shape[1]}x{image.shape[0]}: they must be of one size"
         )
+    if mask is None and border == 0:
+        return None
     usable = np.zeros(image.shape, np.uint8)
     inner = np.s_[border : image.shape[0] - border, border : image.shape[1] - border]
     usable[inner] = 1 if mask is None else mask[inner] != 0

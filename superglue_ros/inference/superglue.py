@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from superglue_ros.config import SuperGlueConfig, Value
 from superglue_ros.features import Features, Matches
 from superglue_ros.inference.device import device_errors, select_device
+from superglue_ros.inference.engines import select_superglue
 from superglue_ros.inference.folding import fold_batch_norms
 from superglue_ros.inference.interface import (
     check_descriptors,
     check_extractors,
-    matches_from_assignment,
     no_matches,
 )
 from superglue_ros.inference.tensors import FeatureTensors
-from superglue_ros.networks import optimal_transport
 from superglue_ros.weights import load_superglue
 
 WARM_UP_KEYPOINTS = 64
@@ -33,9 +31,10 @@ class SuperGlueMatcher:
         InputError: A setting is out of range, or the weights do not load.
 
     Attributes:
-        config: The settings; replaced, it takes effect with the next call, but for the device and
-            the weights.
+        config: The settings; replaced, it takes effect with the next call, but for the weights and
+            for where and how they run.
         device: The torch device that the network is on.
+        engine: Name of what runs the network: `config.engine`, or the choice made for `auto`.
         licence: Licence of the weights.
     """
 
@@ -47,7 +46,9 @@ class SuperGlueMatcher:
         self._name = loaded.name
         self.licence = loaded.licence
         self._extractor = loaded.extractor
-        self._network = fold_batch_norms(loaded.network.eval()).to(self.device)
+        self._descriptor_dim = loaded.network.descriptor_dim
+        fold_batch_norms(loaded.network.eval())
+        self.engine, self._engine = select_superglue(loaded, self.config, self.device)
 
     @property
     def name(self) -> str:
@@ -60,7 +61,7 @@ class SuperGlueMatcher:
         features = FeatureTensors(
             keypoints=torch.rand(count, 2, device=self.device),
             scores=torch.rand(count, device=self.device),
-            descriptors=torch.rand(count, self._network.descriptor_dim, device=self.device),
+            descriptors=torch.rand(count, self._descriptor_dim, device=self.device),
             image_size=(1, 1),
             extractor=self._extractor,
         )
@@ -76,7 +77,6 @@ class SuperGlueMatcher:
         )
         return self.match_tensors(tensors0, tensors1, with_assignment=with_assignment)
 
-    @torch.inference_mode()
     def match_tensors(
         self,
         features0: FeatureTensors,
@@ -90,27 +90,13 @@ class SuperGlueMatcher:
             InputError: The descriptors do not fit each other or the matcher.
             DeviceError: The device failed, for want of memory say.
         """
-        config = self.config
         check_extractors(features0, features1, self._extractor)
         for features in (features0, features1):
-            check_descriptors(features, self._network.descriptor_dim)
+            check_descriptors(features, self._descriptor_dim)
         if not len(features0) or not len(features1):
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
         with device_errors(self.device):
-            scores = self._network(*_inputs(features0), *_inputs(features1))
-            probabilities = optimal_transport(
-                scores, self._network.bin_score, config.sinkhorn_iterations
+            (matches,) = self._engine.match(
+                [(features0, features1)], self.config, with_assignment=with_assignment
             )
-            return matches_from_assignment(
-                probabilities, config.match_threshold, self.name, with_assignment=with_assignment
-            )
-
-
-def _inputs(features: FeatureTensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Keypoints (1, N, 2), scores (1, N), descriptors (1, D, N) and size (1, 2)."""
-    return (
-        features.keypoints[None],
-        features.scores[None],
-        features.descriptors.T[None],
-        features.keypoints.new_tensor([features.image_size]),
-    )
+        return matches

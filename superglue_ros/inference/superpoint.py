@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from superglue_ros.config import SuperPointConfig, Value
 from superglue_ros.features import Features, GreyImage
@@ -17,23 +16,11 @@ from superglue_ros.images import (
     usable_pixels,
 )
 from superglue_ros.inference.device import device_errors, select_device
+from superglue_ros.inference.engines import select_superpoint
 from superglue_ros.inference.tensors import FeatureTensors
-from superglue_ros.networks import (
-    non_maximum_suppression,
-    sample_descriptors,
-    select_keypoints,
-)
-from superglue_ros.networks.subpixel import soft_argmax
-from superglue_ros.networks.superpoint import STRIDE
 from superglue_ros.weights import load_superpoint
 
 WARM_UP_SHAPE = (120, 160)
-
-
-def _pad_to_stride(image: GreyImage) -> GreyImage:
-    """Repeat the last row and column until both sides are multiples of the stride."""
-    height, width = image.shape
-    return np.pad(image, ((0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
 
 
 class SuperPointExtractor:
@@ -47,9 +34,10 @@ class SuperPointExtractor:
         InputError: A setting is out of range, or the weights do not load.
 
     Attributes:
-        config: The settings; replaced, it takes effect with the next call, but for the device and
-            the weights.
+        config: The settings; replaced, it takes effect with the next call, but for the weights and
+            for where and how they run.
         device: The torch device that the network is on.
+        engine: Name of what runs the network: `config.engine`, or the choice made for `auto`.
         licence: Licence of the weights.
     """
 
@@ -60,10 +48,8 @@ class SuperPointExtractor:
         loaded = load_superpoint(self.config.weights)
         self._name = loaded.name
         self.licence = loaded.licence
-        self._network = loaded.network.eval().to(self.device)
-        for parameter in self._network.parameters():
-            if parameter.ndim == 4:  # convolutions run faster with the channels last
-                parameter.data = parameter.contiguous(memory_format=torch.channels_last)
+        loaded.network.eval()
+        self.engine, self._engine = select_superpoint(loaded, self.config, self.device)
 
     @property
     def name(self) -> str:
@@ -83,7 +69,6 @@ class SuperPointExtractor:
         """Extract from several images; see `Extractor.extract_batch`."""
         return [tensors.to_features() for tensors in self.extract_tensors(images)]
 
-    @torch.inference_mode()
     def extract_tensors(
         self, images: Sequence[GreyImage], masks: Sequence[GreyImage | None] | None = None
     ) -> list[FeatureTensors]:
@@ -101,60 +86,53 @@ class SuperPointExtractor:
             InputError: An image is not (H, W) uint8, has no pixels, or is not of its mask's size.
             DeviceError: The device failed, for want of memory say.
         """
-        config = self.config
         for image in images:
             check_grey(image)
         usable = [
-            usable_pixels(image, mask, config.mask_border)
+            usable_pixels(image, mask, self.config.mask_border)
             for image, mask in zip(images, masks or [None] * len(images), strict=True)
         ]
         with device_errors(self.device):
-            return self._extract(images, usable, config)
+            return self._extract(images, usable, self.config)
 
+    @torch.inference_mode()
     def _extract(
-        self, images: Sequence[GreyImage], usable: Sequence[GreyImage], config: SuperPointConfig
+        self,
+        images: Sequence[GreyImage],
+        usable: Sequence[GreyImage | None],
+        config: SuperPointConfig,
     ) -> list[FeatureTensors]:
         reduced = [reduce_to_longest_side(image, config.resize) for image in images]
+        masks = [
+            None if mask is None else _scaled_mask(mask, image.shape)
+            for mask, image in zip(usable, reduced, strict=True)
+        ]
         features: dict[int, FeatureTensors] = {}
         for indices in _group_by_shape(reduced):
-            probabilities, descriptor_maps = self._run([reduced[index] for index in indices])
-            scores = non_maximum_suppression(probabilities, config.nms_radius)
-            for position, index in enumerate(indices):
-                height, width = reduced[index].shape
-                keypoints, confidences = select_keypoints(
-                    scores[position] * self._scaled_mask(usable[index], width, height),
-                    config.keypoint_threshold,
-                    config.max_keypoints,
-                )
-                if config.subpixel:
-                    keypoints = soft_argmax(probabilities[position], keypoints)
+            found = self._engine.detect(
+                [reduced[index] for index in indices], [masks[index] for index in indices], config
+            )
+            for index, detections in zip(indices, found, strict=True):
                 image_size = images[index].shape[::-1]
                 features[index] = FeatureTensors(
-                    keypoints=rescale_keypoints(keypoints, (width, height), image_size),
-                    scores=confidences,
-                    descriptors=sample_descriptors(keypoints, descriptor_maps[position]),
+                    keypoints=rescale_keypoints(
+                        detections.keypoints, reduced[index].shape[::-1], image_size
+                    ),
+                    scores=detections.scores,
+                    descriptors=detections.descriptors,
                     image_size=image_size,
                     extractor=self.name,
                 )
         return [features[index] for index in range(len(images))]
 
-    def _run(self, images: Sequence[GreyImage]) -> tuple[Tensor, Tensor]:
-        """Images of one (H, W) to scores (B, H, W) and descriptor maps (B, D, h, w)."""
-        height, width = images[0].shape
-        batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))
-        batch = batch.to(self.device, non_blocking=True)[:, None].float() / 255
-        scores, descriptor_maps = self._network(batch.contiguous(memory_format=torch.channels_last))
-        # In an image of one grey value there is no place to find again, whatever the network says.
-        varied = batch.amax(dim=(1, 2, 3)) > batch.amin(dim=(1, 2, 3))
-        return scores[:, :height, :width] * varied[:, None, None], descriptor_maps
 
-    def _scaled_mask(self, usable: GreyImage, width: int, height: int) -> Tensor:
-        """What holds for the pixel that a keypoint comes to lie in at the size of `usable`."""
-        rows, columns = (
-            ((np.arange(reduced) + 0.5) * full / reduced).astype(int)
-            for reduced, full in zip((height, width), usable.shape, strict=True)
-        )
-        return torch.from_numpy(usable[np.ix_(rows, columns)]).to(self.device)
+def _scaled_mask(usable: GreyImage, shape: tuple[int, ...]) -> GreyImage:
+    """What holds for the pixel that a keypoint comes to lie in at the size of `usable`."""
+    rows, columns = (
+        ((np.arange(reduced) + 0.5) * full / reduced).astype(int)
+        for reduced, full in zip(shape, usable.shape, strict=True)
+    )
+    return usable[np.ix_(rows, columns)]
 
 
 def _group_by_shape(images: Sequence[GreyImage]) -> list[list[int]]:

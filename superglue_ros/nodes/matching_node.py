@@ -72,14 +72,18 @@ class MatchingNode(FrameNode[Config]):
         if self._extractor is None:
             self._extractor = SuperPointExtractor(self.extractor_config())
             self._extractor.warm_up()
-            self.get_logger().info(f"{self._extractor.name} on {self._extractor.device}")
+            self.get_logger().info(
+                f"{self._extractor.name} on {self._extractor.device} by {self._extractor.engine}"
+            )
         return self._extractor
 
     def load_networks(self) -> None:
         """Load SuperGlue, and the reference images of mode template."""
         self._matcher = SuperGlueMatcher(self.matcher_config())
         self._matcher.warm_up()
-        self.get_logger().info(f"{self._matcher.name} on {self._matcher.device}")
+        self.get_logger().info(
+            f"{self._matcher.name} on {self._matcher.device} by {self._matcher.engine}"
+        )
         self._matching = Matching(self.config, self._matcher, self.stopwatch)
         if self.config.mode == "template" and self.config.template_folder:
             self._matching.add_template_folder(self.config.template_folder, self.extractor)

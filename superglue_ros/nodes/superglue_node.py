@@ -28,7 +28,7 @@ class SuperGlueNode(MatchingNode[SuperGlueNodeConfig]):
 
     def extractor_config(self) -> SuperPointConfig:
         """SuperPoint as it is by default, for reference images and the service."""
-        return SuperPointConfig(weights=self.config.superpoint_weights, device=self.config.device)
+        return self.config.part(SuperPointConfig, weights=self.config.superpoint_weights)
 
     def matcher_config(self) -> SuperGlueConfig:
         """The node's own settings."""

@@ -47,7 +47,7 @@ class SuperPointNode(FrameNode[SuperPointNodeConfig]):
         self._extractor = SuperPointExtractor(self.config)
         self._extractor.warm_up()
         self.get_logger().info(
-            f"{self._extractor.name} on {self._extractor.device}, "
+            f"{self._extractor.name} on {self._extractor.device} by {self._extractor.engine}, "
             f"images decoded by {self._source.library}"
         )
 

@@ -1,0 +1,88 @@
+"""SuperPoint engines that compute dense maps, from which keypoints are selected here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from superglue_ros.config import DetectionConfig
+from superglue_ros.features import GreyImage
+from superglue_ros.inference.engines.interface import Detections
+from superglue_ros.networks import non_maximum_suppression, sample_descriptors, select_keypoints
+from superglue_ros.networks.subpixel import soft_argmax
+from superglue_ros.networks.superpoint import STRIDE
+
+
+class DenseSuperPoint:
+    """A SuperPointEngine made of a function from images to maps.
+
+    Args:
+        device: The torch device that selects and keeps the keypoints.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        """Remember the device."""
+        self._device = device
+
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the network.
+
+        Args:
+            images: (B, 1, H, W) uint8 on the device, H and W multiples of the stride.
+
+        Returns:
+            float32 probabilities (B, H, W) and descriptor maps (B, 256, H/8, W/8) of unit length,
+            on the device.
+        """
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def detect(
+        self,
+        images: Sequence[GreyImage],
+        usable: Sequence[GreyImage | None],
+        config: DetectionConfig,
+    ) -> list[Detections]:
+        """Find and describe keypoints; see `SuperPointEngine.detect`."""
+        height, width = images[0].shape
+        batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))[:, None]
+        probabilities, descriptor_maps = self.maps(batch.to(self._device, non_blocking=True))
+        probabilities = probabilities[:, :height, :width]
+        suppressed = non_maximum_suppression(probabilities, config.nms_radius)
+        for index, mask in enumerate(usable):
+            if _is_plain(images[index]):
+                suppressed[index] = 0
+            elif mask is not None:
+                suppressed[index] *= torch.from_numpy(mask).to(self._device) != 0
+        return [
+            _select(*maps, config)
+            for maps in zip(suppressed, probabilities, descriptor_maps, strict=True)
+        ]
+
+
+def _select(
+    suppressed: Tensor, probabilities: Tensor, descriptor_map: Tensor, config: DetectionConfig
+) -> Detections:
+    """The keypoints of one image, from its (H, W) maps and its (D, h, w) descriptor map."""
+    keypoints, scores = select_keypoints(
+        suppressed, config.keypoint_threshold, config.max_keypoints
+    )
+    if config.subpixel:
+        keypoints = soft_argmax(probabilities, keypoints)
+    return Detections(keypoints, scores, sample_descriptors(keypoints, descriptor_map))
+
+
+def _is_plain(image: GreyImage) -> bool:
+    """Whether there is no place to find again, whatever the network says: one grey value."""
+    return bool((image == image[0, 0]).all())
+
+
+def _pad_to_stride(image: GreyImage) -> GreyImage:
+    """Repeat the last row and column until both sides are multiples of the stride."""
+    height, width = image.shape
+    if height % STRIDE == 0 and width % STRIDE == 0:
+        return image
+    return np.pad(image, ((0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
