@@ -376,12 +376,18 @@ class TransportConfig(SyncConfig):
 
 
 @dataclass(frozen=True)
-class NodeConfig(DeviceConfig, TransportConfig):
+class NodeConfig(TransportConfig):
     """What every node has."""
 
     autostart: bool = setting(
         True, "Configure and activate the node when it starts, without a life cycle manager."
     )
+
+
+@dataclass(frozen=True)
+class NetworkNodeConfig(DeviceConfig, NodeConfig):
+    """What the nodes with networks have."""
+
     on_device_error: str = setting(
         "drop_frame",
         "What to do when the device fails, for want of memory say: drop_frame, and from then on "
@@ -432,7 +438,7 @@ class MatchingConfig(KeyframeConfig):
 
 
 @dataclass(frozen=True)
-class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NodeConfig):
+class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NetworkNodeConfig):
     """The superpoint_node."""
 
     mode: str = setting(
@@ -447,7 +453,7 @@ class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NodeConfig):
 
 
 @dataclass(frozen=True)
-class MatchingNodeConfig(MatchingConfig, NodeConfig):
+class MatchingNodeConfig(MatchingConfig, NetworkNodeConfig):
     """What the nodes that match have."""
 
 

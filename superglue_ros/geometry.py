@@ -11,18 +11,16 @@ camera 1: X1 = R X0 + t, x to the right, y down, z forward.
 
 from __future__ import annotations
 
-import enum
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from superglue_ros.cameras import Camera, Matrix, Points
 from superglue_ros.config import GeometryConfig
 from superglue_ros.errors import InputError
+from superglue_ros.two_view_geometry import Case, Scale, TwoViewGeometry
 from superglue_ros.two_view_models import (
     Fit,
-    Flags,
     Pose,
     essential_matrix,
     fit_epipolar,
@@ -41,47 +39,6 @@ CLEARLY_OFF = 1.5
 LEFT_OUT_SHARE = 0.1
 # Poses of the essential matrix and of the homography of one motion differ by noise.
 SAME_POSE_DEG = 15.0
-
-
-class Case(enum.IntEnum):
-    """What the matches turned out to show."""
-
-    GENERAL = 0  # motion with parallax: epipolar geometry, and a pose where calibrated
-    TOO_FEW_MATCHES = 1  # nothing was estimated
-    NO_CONSENSUS = 2  # no model holds for more matches than chance explains
-    NO_MOTION = 3  # both images show the same from the same place
-    PURE_ROTATION = 4  # calibrated: a rotation without translation
-    PLANAR = 5  # a plane, too little parallax or, uncalibrated, a turn: a homography; see rotation
-
-
-@dataclass(frozen=True, eq=False)
-class TwoViewGeometry:
-    """The geometry of a pair of views.
-
-    Where cameras were given the matrices hold for undistorted pixels.
-
-    Attributes:
-        case: What the matches show; which of the rest there is depends on it.
-        inliers: (K,) bool, which matches agree with the model.
-        median_error_px: Median over the inliers of the distance to the model in pixels: Sampson's
-            for an epipolar geometry, the distance in image 1 for a homography; NaN without a model.
-        fundamental: (3, 3) F with x1^T F x0 = 0; case GENERAL.
-        essential: (3, 3) E; case GENERAL with cameras.
-        homography: (3, 3) H with x1 ~ H x0; cases NO_MOTION, PURE_ROTATION and PLANAR.
-        rotation: (3, 3) R; cases GENERAL and PURE_ROTATION with cameras, NO_MOTION, and PLANAR with
-            cameras where one pose only is possible: a plane alone often allows two.
-        translation: (3,) t, where there is R: zero in cases NO_MOTION and PURE_ROTATION, else of
-            length 1, as its scale is unknown.
-    """
-
-    case: Case
-    inliers: Flags
-    median_error_px: float = math.nan
-    fundamental: Matrix | None = None
-    essential: Matrix | None = None
-    homography: Matrix | None = None
-    rotation: Matrix | None = None
-    translation: Matrix | None = None
 
 
 def estimate_two_view_geometry(
@@ -130,6 +87,7 @@ def estimate_two_view_geometry(
         essential=None if pose is None else essential_matrix(*pose),
         rotation=None if pose is None else pose[0],
         translation=None if pose is None else pose[1],
+        scale=Scale.NONE if pose is None else Scale.UP_TO,
     )
 
 
@@ -195,6 +153,7 @@ def _without_parallax(
         homography=homography.matrix / np.linalg.norm(homography.matrix),
         rotation=None if pose is None else pose[0],
         translation=None if pose is None else pose[1],
+        scale=Scale.NONE if pose is None else Scale.UP_TO,
     )
 
 

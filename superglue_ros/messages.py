@@ -6,6 +6,7 @@ makes the message.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superglue_ros.errors import InputError
-from superglue_ros.features import Features, Matches
+from superglue_ros.features import Features, IndexArray, Matches
+from superglue_ros.tracks import Tracks
+from superglue_ros.two_view_geometry import Case, Matrix, Scale, TwoViewGeometry
 
-FieldValues = dict[str, str | int | NDArray[np.float32] | NDArray[np.int32]]
+FieldValues = dict[str, str | int | float | NDArray[Any]]
+
+_MATRICES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("fundamental", "essential", "homography", "rotation"), (3, 3)),
+    "translation": (3,),
+    "pose_covariance": (6, 6),
+}
 
 
 def features_fields(features: Features) -> FieldValues:
@@ -97,6 +106,100 @@ def matches_from_message(message: Any) -> tuple[Features, Features, Matches]:
     )
     _check_indices(matches, features)
     return features[0], features[1], matches
+
+
+def two_view_geometry_fields(geometry: TwoViewGeometry, pairs: IndexArray) -> FieldValues:
+    """The fields of a TwoViewGeometry message but for its headers.
+
+    Args:
+        geometry: The geometry.
+        pairs: (K, 2) int32, the keypoints of each match in image 0 and image 1.
+    """
+    error = geometry.median_error_px
+    fields: FieldValues = {
+        "geometry_case": int(geometry.case),
+        "scale": int(geometry.scale),
+        "indices0": pairs[:, 0],
+        "indices1": pairs[:, 1],
+        "inliers": geometry.inliers.astype(np.uint8),
+        "inlier_count": int(np.count_nonzero(geometry.inliers)),
+        "median_error_px": error if math.isfinite(error) else 0.0,
+    }
+    for name, shape in _MATRICES.items():
+        matrix = getattr(geometry, name)
+        fields[name] = np.zeros(math.prod(shape)) if matrix is None else np.ravel(matrix)
+    return fields
+
+
+def two_view_geometry_from_message(message: Any) -> tuple[TwoViewGeometry, IndexArray]:
+    """The geometry that a TwoViewGeometry message carries, and its (K, 2) pairs of keypoints.
+
+    Raises:
+        InputError: A case or scale is unknown, the lengths of the arrays differ, or a value is not
+            finite.
+    """
+    inliers = np.array(message.inliers, np.uint8).astype(bool)
+    indices = [np.array(message.indices0, np.int32), np.array(message.indices1, np.int32)]
+    if any(len(one) != len(inliers) for one in indices):
+        raise InputError(
+            f"indices0, indices1 and inliers must be of one length, got {len(indices[0])}, "
+            f"{len(indices[1])} and {len(inliers)}"
+        )
+    try:
+        case, scale = Case(message.geometry_case), Scale(message.scale)
+    except ValueError as error:
+        raise InputError(f"{error}; was the message made by a newer version?") from None
+    matrices = {name: _matrix(name, message, shape) for name, shape in _MATRICES.items()}
+    if matrices["translation"] is None and matrices["rotation"] is not None:
+        matrices["translation"] = np.zeros(3)
+    has_error = inliers.any() and math.isfinite(message.median_error_px)
+    error_px = float(message.median_error_px) if has_error else math.nan
+    geometry = TwoViewGeometry(case, inliers, error_px, scale=scale, **matrices)
+    return geometry, np.stack(indices, axis=1)
+
+
+def tracks_fields(tracks: Tracks, image_size: tuple[int, int]) -> FieldValues:
+    """The fields of a Tracks message but for its header."""
+    width, height = image_size
+    return {
+        "width": width,
+        "height": height,
+        "ids": tracks.ids,
+        "keypoints": tracks.keypoints,
+        "points": _flat(tracks.points),
+        "lengths": tracks.lengths,
+        "ended": tracks.ended,
+    }
+
+
+def tracks_from_message(message: Any) -> tuple[Tracks, tuple[int, int]]:
+    """The tracks that a Tracks message carries, and the size of their image.
+
+    Raises:
+        InputError: The lengths of the arrays do not fit together, or a value is not finite.
+    """
+    ids = np.array(message.ids, np.int64)
+    points = _finite("points", message.points)
+    if not len(points) == 2 * len(ids) == 2 * len(message.keypoints) == 2 * len(message.lengths):
+        raise InputError(
+            f"there must be T ids, keypoints and lengths and 2T points, got {len(ids)}, "
+            f"{len(message.keypoints)}, {len(message.lengths)} and {len(points)}"
+        )
+    tracks = Tracks(
+        ids,
+        np.array(message.keypoints, np.int32),
+        points.reshape(-1, 2),
+        np.array(message.lengths, np.int32),
+        np.array(message.ended, np.int64),
+    )
+    return tracks, (message.width, message.height)
+
+
+def _matrix(name: str, message: Any, shape: tuple[int, ...]) -> Matrix | None:
+    values = np.array(getattr(message, name), np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} holds values that are not finite; is the publisher sound?")
+    return values.reshape(shape) if values.any() else None
 
 
 def _flat(values: NDArray[np.float32]) -> NDArray[np.float32]:

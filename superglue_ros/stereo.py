@@ -9,7 +9,7 @@ import numpy as np
 from superglue_ros.cameras import Camera, Matrix, Points
 from superglue_ros.config import StereoConfig
 from superglue_ros.errors import InputError
-from superglue_ros.two_view_models import Flags
+from superglue_ros.two_view_geometry import Flags
 
 
 @dataclass(frozen=True, eq=False)

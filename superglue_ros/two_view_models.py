@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from superglue_ros.cameras import Camera, Matrix, Points, bearings, homogeneous
 from superglue_ros.config import GeometryConfig
+from superglue_ros.two_view_geometry import Flags
 
-Flags = NDArray[np.bool_]
 Pose = tuple[Matrix, Matrix]
 
 # The 95 % quantiles of the error to a line (one dimension) and to a point (two) differ by

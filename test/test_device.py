@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from superglue_ros.errors import InputError
-from superglue_ros.inference.device import DeviceError, device_errors, select_device
+from superglue_ros.errors import DeviceError, InputError
+from superglue_ros.inference.device import device_errors, select_device
 
 
 def see_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:

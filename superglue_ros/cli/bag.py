@@ -27,7 +27,7 @@ from superglue_ros.bag.config import BagConfig
 from superglue_ros.cli.flags import Flags, add_flags
 from superglue_ros.cli.tables import print_table
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
-from superglue_ros.errors import InputError
+from superglue_ros.errors import DeviceError, InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
     from superglue_ros.bag.run import Summary
@@ -78,7 +78,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     from superglue_ros.bag.run import BagRun, Outputs
     from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
-    from superglue_ros.inference.device import DeviceError
 
     outputs = Outputs(descriptors=arguments.descriptors, npz=arguments.npz, csv=arguments.csv)
     bag_run = BagRun(arguments.input, arguments.output, config, outputs)

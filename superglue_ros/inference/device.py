@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from superglue_ros.errors import InputError
+from superglue_ros.errors import DeviceError, InputError
 
 
 def select_device(name: str) -> torch.device:
@@ -28,10 +28,6 @@ def select_device(name: str) -> torch.device:
         if int(named[1] or 0) >= count:
             raise InputError(f"device {name!r} asked for, but PyTorch sees {count} GPUs; use cpu")
     return torch.device(name)
-
-
-class DeviceError(RuntimeError):
-    """The device could not do the work, for want of memory say; the next call may succeed."""
 
 
 @contextmanager

@@ -7,23 +7,31 @@ buffer protocol. Nothing here loops over keypoints. What the fields hold: `super
 from __future__ import annotations
 
 import array
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from superglue_ros.features import Features, Matches
+from superglue_ros.features import Features, IndexArray, Matches
 from superglue_ros.messages import (
     FieldValues,
     features_fields,
     features_from_message,
     matches_fields,
     matches_from_message,
+    tracks_fields,
+    tracks_from_message,
+    two_view_geometry_fields,
+    two_view_geometry_from_message,
 )
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.msg import Matches as MatchesMessage
+from superglue_ros.msg import Tracks as TracksMessage
+from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
+from superglue_ros.tracks import Tracks
+from superglue_ros.two_view_geometry import TwoViewGeometry
 
 __all__ = [
     "assignment_to_message",
@@ -31,9 +39,15 @@ __all__ = [
     "features_to_message",
     "matches_from_message",
     "matches_to_message",
+    "tracks_from_message",
+    "tracks_to_message",
+    "two_view_geometry_from_message",
+    "two_view_geometry_to_message",
 ]
 
 Message = TypeVar("Message")
+
+_TYPE_CODES = {"uint8": "B", "int32": "i", "int64": "q", "float32": "f"}
 
 
 def features_to_message(features: Features, header: Header) -> FeaturesMessage:
@@ -63,6 +77,20 @@ def assignment_to_message(
     return _filled(message, {"data": assignment})
 
 
+def two_view_geometry_to_message(
+    geometry: TwoViewGeometry, pairs: IndexArray, headers: tuple[Header, Header]
+) -> TwoViewGeometryMessage:
+    """The geometry of the (K, 2) matched pairs of keypoints, under the headers of both images."""
+    header0, header1 = headers
+    message = TwoViewGeometryMessage(header=header1, header0=header0, header1=header1)
+    return _filled(message, two_view_geometry_fields(geometry, pairs))
+
+
+def tracks_to_message(tracks: Tracks, image_size: tuple[int, int], header: Header) -> TracksMessage:
+    """Tracks under the header of their image, of that size (width, height) in pixels."""
+    return _filled(TracksMessage(header=header), tracks_fields(tracks, image_size))
+
+
 def _filled(message: Message, fields: FieldValues) -> Message:
     """The message with fields of these values."""
     for name, value in fields.items():
@@ -70,6 +98,8 @@ def _filled(message: Message, fields: FieldValues) -> Message:
     return message
 
 
-def _array(values: NDArray[np.float32] | NDArray[np.int32]) -> array.array[float]:
-    kind = "i" if values.dtype == np.int32 else "f"
-    return array.array(kind, np.ascontiguousarray(values).tobytes())
+def _array(values: NDArray[Any]) -> array.array[float] | NDArray[np.float64]:
+    """The values as rclpy takes them: fixed numbers of float64 stay what they are."""
+    if values.dtype == np.float64:
+        return values
+    return array.array(_TYPE_CODES[values.dtype.name], np.ascontiguousarray(values).tobytes())

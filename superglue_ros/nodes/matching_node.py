@@ -13,21 +13,20 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from superglue_ros.config import MatchingNodeConfig, SuperGlueConfig, SuperPointConfig
-from superglue_ros.errors import InputError
+from superglue_ros.errors import DeviceError, InputError
 from superglue_ros.image_decoding import image_decoder
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
-from superglue_ros.inference.device import DeviceError
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
-from superglue_ros.nodes.frame_node import FrameNode
 from superglue_ros.nodes.matching import Matching
+from superglue_ros.nodes.network_node import NetworkNode
 from superglue_ros.srv import MatchImages, SetTemplate
 
 Config = TypeVar("Config", bound=MatchingNodeConfig)
 
 
-class MatchingNode(FrameNode[Config]):
+class MatchingNode(NetworkNode[Config]):
     """A node that publishes matches.
 
     A subclass says how its settings configure the networks, and gives the features of each frame to

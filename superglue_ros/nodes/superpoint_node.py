@@ -10,13 +10,14 @@ from superglue_ros.config import SuperPointNodeConfig
 from superglue_ros.inference import SuperPointExtractor
 from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.nodes.conversions import features_to_message
-from superglue_ros.nodes.frame_node import FrameNode, Messages
+from superglue_ros.nodes.frame_node import Messages
 from superglue_ros.nodes.image_source import ImageSource
 from superglue_ros.nodes.inputs import Stream
+from superglue_ros.nodes.network_node import NetworkNode
 from superglue_ros.nodes.runner import run_node
 
 
-class SuperPointNode(FrameNode[SuperPointNodeConfig]):
+class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
     """Extracts features from one camera, or from both of a stereo pair as one batch."""
 
     node_name = "superpoint_node"

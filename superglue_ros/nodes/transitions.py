@@ -9,8 +9,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from superglue_ros.errors import InputError
-from superglue_ros.inference.device import DeviceError
+from superglue_ros.errors import DeviceError, InputError
 
 Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
