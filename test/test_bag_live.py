@@ -16,7 +16,8 @@ from sensor_msgs.msg import Image
 from superglue_ros.msg import Matches as MatchesMessage
 
 from superglue_ros.bag.config import BagConfig
-from superglue_ros.bag.run import BagRun, Outputs
+from superglue_ros.bag.outputs import Outputs
+from superglue_ros.bag.run import BagRun
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.nodes.pipeline_node import PipelineNode
 

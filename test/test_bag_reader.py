@@ -69,7 +69,7 @@ def read(path: Path, *topics: str) -> tuple[list[int], list[str]]:
     """Which frames a bag gives, each checked pixel by pixel, and what it says is not readable."""
     with BagReader(path) as reader:
         numbers = []
-        for one in reader.messages(topics or ("/camera",)):
+        for one in reader.messages(topics or ("/camera",), reader.start_ns, reader.end_ns):
             number = (one.time_ns - START_NS) // 50_000_000
             stamp = one.header.stamp
             assert stamp.sec * 1_000_000_000 + stamp.nanosec == one.time_ns

@@ -16,10 +16,11 @@ import pytest
 from bag_helpers import START_NS, camera, frame, image_message, stamp_ns, write_bag
 from rosbags.highlevel import AnyReader
 
+from superglue_ros.bag import matched_pairs
 from superglue_ros.bag import run as run_module
 from superglue_ros.bag.config import BagConfig
-from superglue_ros.bag.pairs import matched_pairs
-from superglue_ros.bag.run import BagRun, Outputs, Summary
+from superglue_ros.bag.outputs import Outputs, Summary
+from superglue_ros.bag.run import BagRun
 from superglue_ros.cli.main import main
 from superglue_ros.errors import InputError
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
@@ -125,7 +126,9 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
         if done == 5:
             raise KeyboardInterrupt
 
-    bag_run = BagRun(recording, output, BagConfig(**settings), Outputs(True, True, True))
+    bag_run = BagRun(
+        recording, output, BagConfig(**settings), Outputs(descriptors=True, npz=True, csv=True)
+    )
     with pytest.raises(KeyboardInterrupt):
         bag_run.run(*networks, on_frame=interrupt)
     assert not output.exists()
@@ -137,7 +140,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     assert summary.frames == COUNT
     whole = tmp_path / "whole" / "out"
     files = [path.relative_to(whole) for path in whole.rglob("*") if path.is_file()]
-    assert len(files) == 3 + COUNT - 1
+    assert len(files) == 4 + COUNT - 1
     assert all((whole / file).read_bytes() == (output / file).read_bytes() for file in files)
 
 

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.reader import BagReader, Recorded
 from superglue_ros.config import SyncConfig, TransportConfig
 from superglue_ros.joining import Joining
 from superglue_ros.synchroniser import NANOSECONDS, synchronisers
+
+
+class Period(NamedTuple):
+    """A part of a recording, in nanoseconds since the epoch, both ends included."""
+
+    begin_ns: int
+    end_ns: int
+
+    @classmethod
+    def of(cls, reader: BagReader, config: BagConfig) -> Period:
+        """The part of a bag that a run works on."""
+        end_ns = reader.start_ns + round(config.end * NANOSECONDS)
+        begin_ns = reader.start_ns + round(config.start * NANOSECONDS)
+        return cls(begin_ns, end_ns if config.end else reader.end_ns)
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,17 @@ class Frames:
         self._topics = topics
         self._config = config
 
+    @property
+    def expected(self) -> int:
+        """About how many frames there are, by the counts of the bag."""
+        known = {topic.name: topic.count for topic in self._reader.image_topics()}
+        count = min(known.get(topic, 0) for topic in self._topics)
+        recorded_ns = self._reader.end_ns - self._reader.start_ns
+        period = Period.of(self._reader, self._config)
+        wanted_ns = min(period.end_ns, self._reader.end_ns) - period.begin_ns
+        share = wanted_ns / recorded_ns if recorded_ns else 1.0
+        return math.ceil(count * share / self._config.every)
+
     def __iter__(self) -> Iterator[Frame]:
         """The frames within the wanted time, each Nth of them."""
         joined = self._stereo() if len(self._topics) > 1 else ((one,) for one in self._messages())
@@ -71,11 +98,7 @@ class Frames:
             self.dropped[f"no partner for {topic}"] += joining.waiting(index)
 
     def _messages(self) -> Iterator[Recorded]:
-        begin_ns = self._reader.start_ns + round(self._config.start * NANOSECONDS)
-        end_ns = self._reader.start_ns + round(self._config.end * NANOSECONDS)
-        for one in self._reader.messages(self._topics):
-            if one.time_ns < begin_ns or (self._config.end and one.time_ns > end_ns):
-                continue
+        for one in self._reader.messages(self._topics, *Period.of(self._reader, self._config)):
             stamp = one.header.stamp
             if stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
                 self.dropped["impossible stamp"] += 1

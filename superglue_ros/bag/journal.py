@@ -1,39 +1,33 @@
 """The finished parts of a run, from which an interrupted one goes on.
 
-A part is a small bag of its own beside what the next part needs to know. It counts once it has its
-final name; whatever interrupts a run, the parts before it are whole.
+A part is a folder with a piece of each output, beside what the next part needs to know. It counts
+once it has its final name; whatever interrupts a run, the parts before it are whole.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import fcntl
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from superglue_ros.bag.matching import (
-    FrameMatching,
-    FrameResult,
-    ImageOrigin,
-    ImageView,
-    count_result,
-)
-from superglue_ros.bag.messages import write_result
-from superglue_ros.bag.writer import BagWriter
+from superglue_ros.bag.matching import FrameResult, ImageOrigin, ImageView
+from superglue_ros.bag.outputs import Output
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features
-from superglue_ros.synchroniser import NANOSECONDS
 
-_RUN, _STATE, _VIEWS, _BAG = "run.json", "state.json", "views.npz", "bag"
+_RUN, _STATE, _VIEWS, _LOCK = "run.json", "state.json", "views.npz", "lock"
+_ARRAYS = ("keypoints", "scores", "descriptors")
 
 
 class Journal:
-    """The work folder of a run.
+    """The work folder of a run, of one process at a time; a context manager.
 
     Args:
         folder: The folder.
@@ -41,9 +35,11 @@ class Journal:
         resume: Whether to go on with a run that is there.
 
     Raises:
-        InputError: There is a run that is not to be gone on with, or one that was another.
+        InputError: There is a run that is not to be gone on with, or one that was another, or one
+            that another process is at.
 
     Attributes:
+        folder: The folder.
         next_index: The frame that the next part begins with.
         counts: What the parts hold, see `count_result`.
     """
@@ -55,96 +51,120 @@ class Journal:
         self.counts: Counter[str] = Counter()
         self._views: list[dict[str, Any]] = []
         text = json.dumps(run, indent=1, sort_keys=True)
-        if folder.exists():
+        is_new = not (folder / _RUN).exists()
+        if not is_new:
             self._check(text, resume=resume)
-        else:
-            folder.mkdir(parents=True)
-            (folder / _RUN).write_text(text)
-        for path in self._part_folders():
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / _LOCK).open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise InputError(f"another process is at work in {folder}") from None
+        if is_new:
+            unfinished = folder / f"{_RUN}.unfinished"
+            unfinished.write_text(text)
+            unfinished.rename(folder / _RUN)
+        for path in self.parts:
             state = json.loads((path / _STATE).read_text())
             self.next_index, self._views = state["next_index"], state["views"]
             self.counts = Counter(state["counts"])
 
+    def __enter__(self) -> Journal:
+        """The journal itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the folder to other processes."""
+        self._lock.close()
+
     @property
-    def bags(self) -> list[Path]:
-        """The bags of the parts, in order."""
-        return [path / _BAG for path in self._part_folders()]
+    def parts(self) -> list[Path]:
+        """The folders of the parts, in order."""
+        return sorted(self.folder.glob("part_*"))
 
     def views(self) -> list[ImageView]:
         """What the next part has to remember of the earlier ones."""
         if not self._views:
             return []
-        with np.load(self._part_folders()[-1] / _VIEWS) as arrays:
-            return [
-                _view(known, {name: arrays[f"{name}{number}"] for name in _ARRAYS})
-                for number, known in enumerate(self._views)
-            ]
+        with np.load(self.parts[-1] / _VIEWS) as arrays:
+            return [_view(known, number, arrays) for number, known in enumerate(self._views)]
 
-    def write_part(
-        self, results: Iterable[FrameResult], matching: FrameMatching, *, with_descriptors: bool
-    ) -> None:
+    def write_part(self, results: Iterable[FrameResult], outputs: Sequence[Output]) -> None:
         """Write the results of some frames as the next part."""
-        number = len(self._part_folders())
         unfinished = self.folder / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        with BagWriter(unfinished / _BAG) as bag:
+        views: tuple[ImageView, ...] = ()
+        with ExitStack() as stack:
+            writers = [stack.enter_context(output.part(unfinished)) for output in outputs]
             for result in results:
-                write_result(bag, result, with_descriptors=with_descriptors)
+                for write in writers:
+                    write(result)
                 count_result(self.counts, result)
-                self.next_index = result.index + 1
-        views = [] if matching.partners is None else matching.partners.remembered()
+                self.next_index, views = result.index + 1, result.remembered
         self._views = [_known(view) for view in views]
-        _write_state(unfinished, self.next_index, self.counts, views)
-        unfinished.rename(self.folder / f"part_{number:06}")
+        state = {"next_index": self.next_index, "counts": self.counts, "views": self._views}
+        (unfinished / _STATE).write_text(json.dumps(state))
+        np.savez(unfinished / _VIEWS, allow_pickle=False, **_arrays(views))
+        unfinished.rename(self.folder / f"part_{len(self.parts):06}")
 
     def _check(self, run: str, *, resume: bool) -> None:
-        known = self.folder / _RUN
         if not resume:
             raise InputError(
                 f"{self.folder} holds an interrupted run: go on with --resume, or remove it"
             )
-        if not known.is_file() or known.read_text() != run:
+        if (self.folder / _RUN).read_text() != run:
             raise InputError(
                 f"{self.folder} is of a run with other settings or another input: give the same "
                 "ones, or remove it"
             )
 
-    def _part_folders(self) -> list[Path]:
-        return sorted(self.folder.glob("part_*"))
+
+def count_result(counts: Counter[str], result: FrameResult) -> None:
+    """Add what came of one frame to the counts of a run."""
+    counts["frames"] += 1
+    counts["pairs"] += len(result.pairs)
+    counts["keypoints"] += sum(len(view.features) for view in result.views)
+    counts["images"] += len(result.views)
+    counts["matches"] += sum(len(pair.matches) for pair in result.pairs)
+    for kind, reason in (("unusable", result.problem), ("unpaired", result.unpaired)):
+        if reason:
+            counts[f"{kind}: {reason}"] += 1
 
 
-_ARRAYS = ("keypoints", "scores", "descriptors")
+def reasons(counts: Counter[str], kind: str) -> dict[str, int]:
+    """The counts of a kind of reason, "unusable" or "unpaired", the most frequent first."""
+    begin = f"{kind}: "
+    found = Counter({k.removeprefix(begin): n for k, n in counts.items() if k.startswith(begin)})
+    return dict(found.most_common())
 
 
-def _write_state(
-    folder: Path, next_index: int, counts: Counter[str], views: list[ImageView]
-) -> None:
-    state = {
-        "next_index": next_index,
-        "counts": dict(counts),
-        "views": [_known(view) for view in views],
-    }
-    (folder / _STATE).write_text(json.dumps(state))
-    arrays = {
-        f"{name}{number}": getattr(view.features, name)
-        for number, view in enumerate(views)
-        for name in _ARRAYS
-    }
-    np.savez(folder / _VIEWS, allow_pickle=False, **arrays)
+def _arrays(views: Sequence[ImageView]) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for number, view in enumerate(views):
+        arrays |= {f"{name}{number}": getattr(view.features, name) for name in _ARRAYS}
+        arrays[f"image{number}"] = view.origin.image
+    return arrays
 
 
 def _known(view: ImageView) -> dict[str, Any]:
     """All of a view but its arrays."""
+    origin = view.origin
     return {
-        "origin": dataclasses.asdict(view.origin),
+        "origin": [origin.sec, origin.nanosec, origin.frame_id, origin.time_ns],
         "image_size": list(view.features.image_size),
         "extractor": view.features.extractor,
     }
 
 
-def _view(known: dict[str, Any], arrays: dict[str, Any]) -> ImageView:
+def _view(known: dict[str, Any], number: int, arrays: Any) -> ImageView:
     width, height = known["image_size"]
-    features = Features(image_size=(width, height), extractor=known["extractor"], **arrays)
-    origin = ImageOrigin(**known["origin"])
-    return ImageView(features, origin.sec + origin.nanosec / NANOSECONDS, origin)
+    features = Features(
+        image_size=(width, height),
+        extractor=known["extractor"],
+        **{name: arrays[f"{name}{number}"] for name in _ARRAYS},
+    )
+    sec, nanosec, frame_id, time_ns = known["origin"]
+    origin = ImageOrigin(sec, nanosec, frame_id, time_ns, arrays[f"image{number}"])
+    return ImageView(features, origin.stamp_sec, origin)

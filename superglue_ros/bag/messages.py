@@ -1,4 +1,4 @@
-"""Features and Matches as serialized messages, without ROS."""
+"""What came of a frame as serialized messages, without ROS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from superglue_ros.messages import features_fields, matches_fields
 
 FEATURES = "superglue_ros/msg/Features"
 MATCHES = "superglue_ros/msg/Matches"
-MATCHES_TOPIC = "/matches"
+TOPICS = ("/features", "/left/features", "/right/features", "/matches", "/geometry", "/tracks")
+"""All topics that a run may write."""
 
 
 def write_result(bag: BagWriter, result: FrameResult, *, with_descriptors: bool) -> None:
@@ -21,16 +22,24 @@ def write_result(bag: BagWriter, result: FrameResult, *, with_descriptors: bool)
     for camera, view in zip(cameras, result.views, strict=False):
         features = view.features if with_descriptors else _without_descriptors(view.features)
         message = _message(FEATURES, header=_header(view.origin), **features_fields(features))
-        bag.write(f"{camera}/features", FEATURES, _serialized(message), view.origin.time_ns)
+        _write(bag, f"{camera}/features", message, view.origin)
     for pair in result.pairs:
-        time_ns = pair.view1.origin.time_ns
-        bag.write(MATCHES_TOPIC, MATCHES, _serialized(_matches_message(pair)), time_ns)
+        _write(bag, "/matches", _matches_message(pair), pair.view1.origin)
+
+
+def _write(bag: BagWriter, topic: str, message: Any, origin: ImageOrigin) -> None:
+    data = bytes(message_types().serialize_cdr(message, message.__msgtype__))
+    bag.write(topic, message.__msgtype__, data, origin.time_ns)
 
 
 def _matches_message(pair: MatchedPair) -> Any:
-    header0, header1 = _header(pair.view0.origin), _header(pair.view1.origin)
     fields = matches_fields(pair.matches, pair.view0.features, pair.view1.features)
-    return _message(MATCHES, header=header1, header0=header0, header1=header1, **fields)
+    return _message(MATCHES, **_headers(pair), **fields)
+
+
+def _headers(pair: MatchedPair) -> dict[str, Any]:
+    header0, header1 = _header(pair.view0.origin), _header(pair.view1.origin)
+    return {"header": header1, "header0": header0, "header1": header1}
 
 
 def _header(origin: ImageOrigin) -> Any:
@@ -40,10 +49,6 @@ def _header(origin: ImageOrigin) -> Any:
 
 def _message(message_type: str, **fields: Any) -> Any:
     return message_types().types[message_type](**fields)
-
-
-def _serialized(message: Any) -> bytes:
-    return bytes(message_types().serialize_cdr(message, message.__msgtype__))
 
 
 def _without_descriptors(features: Features) -> Features:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -78,7 +79,7 @@ class BagReader:
         """Open the files of the bag."""
         self.path = path
         self.problems: list[str] = []
-        self._storages = open_storages(path, self._note)
+        self._storages = open_storages(path, self.note)
         with_content = [storage for storage in self._storages if storage.topics]
         self.start_ns = min((storage.start_ns for storage in with_content), default=0)
         self.end_ns = max((storage.end_ns for storage in with_content), default=0)
@@ -110,8 +111,33 @@ class BagReader:
             if kind in IMAGE_TYPES
         ]
 
-    def messages(self, topics: Sequence[str]) -> Iterator[Recorded]:
-        """The messages of some topics; the files one after the other.
+    def topic_types(self) -> dict[str, str]:
+        """The type of the messages of each topic, by its name."""
+        found = {
+            name: content.message_type
+            for storage in self._storages
+            for name, content in storage.topics.items()
+        }
+        return dict(sorted(found.items()))
+
+    def connection(self, topic: str) -> Connection | None:
+        """What the bag says of a topic; None where its files are damaged."""
+        found = (storage.connection(topic) for storage in self._storages)
+        return next((one for one in found if one is not None), None)
+
+    def raw_messages(
+        self, topics: Collection[str], begin_ns: int, end_ns: int
+    ) -> Iterator[tuple[RawMessage, bool]]:
+        """The messages of some topics within a time, and whether they are serialized as of ROS 1.
+
+        The files come one after the other.
+        """
+        for storage in self._storages:
+            for raw in storage.messages(set(topics), begin_ns, end_ns):
+                yield raw, storage.is_ros1
+
+    def messages(self, topics: Sequence[str], begin_ns: int, end_ns: int) -> Iterator[Recorded]:
+        """The messages of some topics of images within a time; the files one after the other.
 
         Raises:
             InputError: One of the topics is no topic of images in this bag.
@@ -120,14 +146,13 @@ class BagReader:
         unknown = [name for name in topics if name not in known]
         if unknown:
             raise InputError(f"{self.path} has no images on {', '.join(unknown)}; {self.listing()}")
-        for storage in self._storages:
-            for raw in storage.messages(set(topics)):
-                try:
-                    message = _deserialized(raw, ros1=storage.is_ros1)
-                except Exception as error:  # whatever wrong bytes come to
-                    self._note(f"a message of {raw.topic} at {raw.time_ns} is damaged: {error}")
-                else:
-                    yield Recorded(raw.topic, raw.time_ns, message)
+        for raw, is_ros1 in self.raw_messages(topics, begin_ns, end_ns):
+            try:
+                message = _deserialized(raw, ros1=is_ros1)
+            except Exception as error:  # whatever wrong bytes come to
+                self.note(f"a message of {raw.topic} at {raw.time_ns} is damaged: {error}")
+            else:
+                yield Recorded(raw.topic, raw.time_ns, message)
 
     def listing(self) -> str:
         """The image topics in one line, with counts and rates."""
@@ -137,7 +162,8 @@ class BagReader:
         ]
         return f"its image topics: {', '.join(topics) or 'none'}"
 
-    def _note(self, problem: str) -> None:
+    def note(self, problem: str) -> None:
+        """Add a line to the problems, once."""
         if problem not in self.problems:
             self.problems.append(problem)
 

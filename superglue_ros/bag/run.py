@@ -3,70 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from superglue_ros.bag.analysis import Analysis
+from superglue_ros.bag.bag_output import BagOutput
 from superglue_ros.bag.config import BagConfig
-from superglue_ros.bag.export import export
-from superglue_ros.bag.frames import Frame, Frames
-from superglue_ros.bag.journal import Journal
+from superglue_ros.bag.frames import Frame, Frames, Period
+from superglue_ros.bag.journal import Journal, reasons
 from superglue_ros.bag.matching import FrameMatching, FrameResult
+from superglue_ros.bag.outputs import Output, Outputs, Summary
+from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.reader import BagReader
+from superglue_ros.bag.tables import NpzFiles, matches_table, tracks_table
 from superglue_ros.bag.topics import choose_topics
 from superglue_ros.errors import InputError
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.synchroniser import NANOSECONDS
 
 PART_FRAMES = 64
-"""Frames after which what is done is safe from whatever happens; at least, see `_part_size`."""
+"""Frames after which what is done is safe from whatever happens; at least, see `_parts`."""
 
+RUN_FILE = "run.json"
+"""In the output: what it was made of and with, and what came of it."""
 
-@dataclass(frozen=True)
-class Outputs:
-    """What to write.
-
-    Attributes:
-        descriptors: Whether Features hold their descriptors, 1 MiB an image at 1024 keypoints.
-        npz: Whether to write an .npz file of each pair.
-        csv: Whether to write the matches as a table.
-    """
-
-    descriptors: bool = False
-    npz: bool = False
-    csv: bool = False
-
-
-@dataclass
-class Summary:
-    """What a run did.
-
-    Attributes:
-        topics: The topics of the images.
-        frames: Frames that were read, unusable ones included.
-        pairs: Pairs of images that were matched.
-        mean_keypoints: Keypoints of an image, on average.
-        mean_matches: Matches of a pair, on average.
-        dropped: Messages and frames that gave no features, by reason.
-        problems: A line on each part of the input that cannot be read.
-        recorded_sec: Length of the recording.
-        elapsed_sec: How long this run took.
-    """
-
-    topics: tuple[str, ...]
-    frames: int = 0
-    pairs: int = 0
-    mean_keypoints: float = 0.0
-    mean_matches: float = 0.0
-    dropped: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    recorded_sec: float = 0.0
-    elapsed_sec: float = 0.0
+OnFrame = Callable[[int, int], None]
 
 
 class BagRun:
@@ -92,7 +59,7 @@ class BagRun:
         matcher: SuperGlueMatcher,
         *,
         resume: bool = False,
-        on_frame: Callable[[int, int], None] = lambda done, total: None,
+        on_frame: OnFrame = lambda done, total: None,
     ) -> Summary:
         """Write the output.
 
@@ -106,19 +73,16 @@ class BagRun:
             InputError: The input is no bag or leaves a doubt about the topics, or the output exists
                 or cannot be written.
         """
-        begin = time.perf_counter()
         if self._output.exists():
             raise InputError(f"{self._output} exists already; name another or remove it")
         try:
             with BagReader(self._input) as reader:
-                summary = self._run(reader, extractor, matcher, resume, on_frame)
+                return self._run(reader, extractor, matcher, resume, on_frame)
         except OSError as error:
             raise InputError(
                 f"cannot write {self._output}: {error.strerror or error}; what is done is kept for "
                 "--resume"
             ) from error
-        summary.elapsed_sec = time.perf_counter() - begin
-        return summary
 
     def _run(
         self,
@@ -126,37 +90,62 @@ class BagRun:
         extractor: SuperPointExtractor,
         matcher: SuperGlueMatcher,
         resume: bool,
-        on_frame: Callable[[int, int], None],
+        on_frame: OnFrame,
     ) -> Summary:
+        begin = time.perf_counter()
         topics = choose_topics(reader, self._config)
         frames = Frames(reader, topics, self._config)
-        known = {topic.name: topic.count for topic in reader.image_topics()}
-        total = -(-min(known.get(topic, 0) for topic in topics) // self._config.every)
+        outputs = self._writers(reader)
+        identity = self._identity(reader, topics, extractor, matcher)
         folder = self._output.with_name(f"{self._output.name}.partial")
-        journal = Journal(folder, self._identity(reader, topics, extractor, matcher), resume=resume)
-        matching = FrameMatching(self._config, extractor, matcher)
-        matching.restore(journal.views())
-        results = _reported(
-            matching.results(_from(frames, journal.next_index)),
-            lambda count: on_frame(count, total),
-            done=journal.counts["frames"],
-        )
-        for part in _parts(results, self._config.batch_size):
-            journal.write_part(part, matching, with_descriptors=self._outputs.descriptors)
-        if not journal.counts["frames"]:
-            shutil.rmtree(journal.folder)
-            raise InputError(
-                f"no frame in {self._input} between start and end: {dict(frames.dropped)}, "
-                f"{'; '.join(reader.problems) or reader.listing()}"
+        with Journal(folder, identity, resume=resume) as journal:
+            matching = FrameMatching(self._config, extractor, matcher)
+            matching.restore(journal.views())
+            analysis = Analysis(self._outputs, first_pair=journal.counts["pairs"])
+            results = _reported(
+                map(analysis.of, matching.results(_from(frames, journal.next_index))),
+                lambda count: on_frame(count, frames.expected),
+                done=journal.counts["frames"],
             )
-        self._finish(journal)
-        return self._summary(reader, frames, journal, topics)
+            for part in _parts(results, self._config.batch_size):
+                journal.write_part(part, outputs)
+            summary = _summary(reader, frames, journal, topics)
+            if not summary.frames:
+                shutil.rmtree(journal.folder)
+                raise InputError(
+                    f"no frame in {self._input} between start and end: {summary.dropped}, "
+                    f"{'; '.join(reader.problems) or reader.listing()}"
+                )
+            summary.elapsed_sec = time.perf_counter() - begin
+            self._finish(journal, outputs, identity, summary)
+            summary.elapsed_sec = time.perf_counter() - begin
+        return summary
 
-    def _finish(self, journal: Journal) -> None:
+    def _writers(self, reader: BagReader) -> list[Output]:
+        """What writes the outputs; the bag comes first, as it makes their folder."""
+        wanted = self._outputs
+        period = Period.of(reader, self._config)
+        passed = PassThrough(reader, wanted.pass_through, period)
+        writers: list[Output] = [BagOutput(passed, with_descriptors=wanted.descriptors)]
+        if wanted.npz:
+            writers.append(NpzFiles())
+        if wanted.csv:
+            writers.append(matches_table())
+        if wanted.csv and wanted.tracks:
+            writers.append(tracks_table())
+        return writers
+
+    def _finish(
+        self, journal: Journal, outputs: list[Output], identity: dict[str, Any], summary: Summary
+    ) -> None:
         """Join the parts and give the output its name."""
         whole = journal.folder / self._output.name
         shutil.rmtree(whole, ignore_errors=True)
-        export(journal.bags, whole, npz=self._outputs.npz, csv_file=self._outputs.csv)
+        for output in outputs:
+            output.join(journal.parts, whole, summary)
+        came_of_it = dataclasses.asdict(summary)
+        del came_of_it["elapsed_sec"]  # all of the file is the same whenever it is made
+        (whole / RUN_FILE).write_text(json.dumps({**identity, "summary": came_of_it}, indent=1))
         whole.rename(self._output)
         shutil.rmtree(journal.folder)
 
@@ -171,26 +160,30 @@ class BagRun:
             "input": [str(self._input.resolve()), reader.start_ns, reader.end_ns],
             "topics": list(topics),
             "settings": dataclasses.asdict(self._config),
-            "descriptors": self._outputs.descriptors,
+            "outputs": dataclasses.asdict(self._outputs),
             "extractor": [extractor.name, dataclasses.asdict(extractor.config)],
             "matcher": [matcher.name, dataclasses.asdict(matcher.config)],
         }
 
-    def _summary(
-        self, reader: BagReader, frames: Frames, journal: Journal, topics: tuple[str, ...]
-    ) -> Summary:
-        counts = journal.counts
-        dropped = frames.dropped + Counter({"unusable image": counts["unusable"]})
-        return Summary(
-            topics=topics,
-            frames=counts["frames"],
-            pairs=counts["pairs"],
-            mean_keypoints=counts["keypoints"] / max(1, counts["images"]),
-            mean_matches=counts["matches"] / max(1, counts["pairs"]),
-            dropped=dict(dropped),
-            problems=reader.problems,
-            recorded_sec=(reader.end_ns - reader.start_ns) / NANOSECONDS,
-        )
+
+def _summary(
+    reader: BagReader, frames: Frames, journal: Journal, topics: tuple[str, ...]
+) -> Summary:
+    counts = journal.counts
+    unusable = reasons(counts, "unusable")
+    dropped = frames.dropped + Counter({"unusable image": sum(unusable.values())})
+    return Summary(
+        topics=topics,
+        frames=counts["frames"],
+        pairs=counts["pairs"],
+        mean_keypoints=counts["keypoints"] / max(1, counts["images"]),
+        mean_matches=counts["matches"] / max(1, counts["pairs"]),
+        dropped=dict(dropped),
+        unusable=unusable,
+        unpaired=reasons(counts, "unpaired"),
+        problems=reader.problems,
+        recorded_sec=(reader.end_ns - reader.start_ns) / NANOSECONDS,
+    )
 
 
 def _from(frames: Iterable[Frame], index: int) -> Iterator[Frame]:

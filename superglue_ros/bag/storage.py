@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosbags import rosbag1, rosbag2
+from rosbags.interfaces import Connection
 
 from superglue_ros.bag.salvage import RawMessage, salvage_mcap, salvage_sqlite3
 from superglue_ros.errors import InputError
@@ -46,6 +47,7 @@ class Storage:
         self.path = path
         self._on_problem = on_problem
         self._library: Library | None = None
+        self._salvage = _SALVAGES.get(path.suffix, _nothing)
         self.topics: dict[str, TopicContent] = {}
         self.start_ns = self.end_ns = 0
         try:
@@ -61,15 +63,18 @@ class Storage:
         """Whether its messages are serialized as ROS 1 does."""
         return self.path.suffix == ".bag"
 
-    def messages(self, topics: set[str]) -> Iterator[RawMessage]:
-        """The messages of some topics, in the order of their recording where the file is whole."""
+    def messages(self, topics: set[str], begin_ns: int, end_ns: int) -> Iterator[RawMessage]:
+        """The messages of some topics within a time, both ends included.
+
+        In the order of their recording where the file is whole.
+        """
         if self._library is None:
-            yield from (one for one in self._salvaged() if one.topic in topics)
+            yield from self._salvaged(topics, begin_ns, end_ns)
             return
         last_ns = 0
         at_last: Counter[str] = Counter()  # of one time there may be several
         try:
-            for raw in _read(self._library, topics):
+            for raw in _read(self._library, topics, begin_ns, end_ns):
                 if raw.time_ns > last_ns:
                     last_ns = raw.time_ns
                     at_last.clear()
@@ -77,33 +82,32 @@ class Storage:
                 yield raw
         except Exception as error:
             self._report(f"{error}; reading on from the front")
-            yield from self._rest(topics, last_ns, at_last)
+            for raw in self._salvaged(topics, max(begin_ns, last_ns), end_ns):
+                if raw.time_ns == last_ns and at_last[raw.topic]:
+                    at_last[raw.topic] -= 1
+                else:
+                    yield raw
+
+    def connection(self, topic: str) -> Connection | None:
+        """What the file says of a topic; None where it is damaged or has none."""
+        if self._library is None:
+            return None
+        return next((one for one in self._library.connections if one.topic == topic), None)
 
     def close(self) -> None:
         """Close the file."""
         if self._library is not None:
             self._library.close()
 
-    def _rest(self, topics: set[str], last_ns: int, at_last: Counter[str]) -> Iterator[RawMessage]:
-        """What comes after a time, and of that time what has not been read."""
-        for raw in self._salvaged():
-            if raw.topic not in topics or raw.time_ns < last_ns:
-                continue
-            if raw.time_ns == last_ns and at_last[raw.topic]:
-                at_last[raw.topic] -= 1
-                continue
-            yield raw
-
-    def _salvaged(self, *, quietly: bool = False) -> Iterator[RawMessage]:
-        salvage = _SALVAGES.get(self.path.suffix)
-        if salvage is None:
-            return iter(())
-        return salvage(self.path, (lambda _: None) if quietly else self._report)
+    def _salvaged(self, topics: set[str], begin_ns: int, end_ns: int) -> Iterator[RawMessage]:
+        for raw in self._salvage(self.path, self._report):
+            if raw.topic in topics and begin_ns <= raw.time_ns <= end_ns:
+                yield raw
 
     def _survey(self) -> None:
         """Look through a file that has lost its index."""
         counts: Counter[tuple[str, str]] = Counter()
-        for raw in self._salvaged(quietly=True):
+        for raw in self._salvage(self.path, lambda _: None):
             counts[raw.topic, raw.message_type] += 1
             self.start_ns = min(self.start_ns or raw.time_ns, raw.time_ns)
             self.end_ns = max(self.end_ns, raw.time_ns)
@@ -162,9 +166,13 @@ def _open(path: Path) -> Library:
     return library
 
 
-def _read(library: Library, topics: set[str]) -> Iterator[RawMessage]:
+def _read(library: Library, topics: set[str], begin_ns: int, end_ns: int) -> Iterator[RawMessage]:
     wanted = [one for one in library.connections if one.topic in topics]
     if not wanted:
         return
-    for connection, time_ns, data in library.messages(wanted):
+    for connection, time_ns, data in library.messages(wanted, begin_ns, end_ns + 1):
         yield RawMessage(connection.topic, connection.msgtype, time_ns, data)
+
+
+def _nothing(path: Path, on_problem: Callable[[str], None]) -> Iterator[RawMessage]:
+    return iter(())

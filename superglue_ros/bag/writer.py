@@ -9,6 +9,7 @@ from typing import Literal
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
+from rosbags.typesys.store import Typestore
 
 from superglue_ros.bag.definitions import message_types
 from superglue_ros.errors import InputError
@@ -54,6 +55,18 @@ class BagWriter:
         """Complete the bag, also after an error: what was recorded until then stays readable."""
         self._writer.close()
 
+    def declare(self, topic: str, message_type: str, types: Typestore | None = None) -> None:
+        """Add a topic.
+
+        Args:
+            topic: Absolute name of the topic.
+            message_type: Name of its type, for instance "sensor_msgs/msg/Image".
+            types: Where the type is defined; those that this package knows where None.
+        """
+        self._connections[topic] = self._writer.add_connection(
+            topic, message_type, typestore=types or message_types()
+        )
+
     def write(self, topic: str, message_type: str, data: bytes, time_ns: int) -> None:
         """Append a message.
 
@@ -63,8 +76,6 @@ class BagWriter:
             data: The message as CDR.
             time_ns: When it was received, in nanoseconds since the epoch.
         """
-        connection = self._connections.get(topic)
-        if connection is None:
-            connection = self._writer.add_connection(topic, message_type, typestore=message_types())
-            self._connections[topic] = connection
-        self._writer.write(connection, time_ns, data)
+        if topic not in self._connections:
+            self.declare(topic, message_type)
+        self._writer.write(self._connections[topic], time_ns, data)

@@ -30,7 +30,7 @@ from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import DeviceError, InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
-    from superglue_ros.bag.run import Summary
+    from superglue_ros.bag.outputs import Outputs, Summary
 
 FLAGS: dict[str, Flags[Any]] = {
     "bag": Flags(BagConfig),
@@ -60,6 +60,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--npz", action="store_true", help="write OUTPUT/pairs/NUMBER.npz too, as match --npz does"
     )
     parser.add_argument("--csv", action="store_true", help="write OUTPUT/matches.csv too")
+    parser.add_argument(
+        "--pass-through",
+        nargs="*",
+        metavar="TOPIC",
+        help="copy these topics of the input too; without a name all of them",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -76,10 +82,10 @@ def run(arguments: argparse.Namespace) -> None:
     """
     config, superpoint, superglue = (flags.read(arguments) for flags in FLAGS.values())
 
-    from superglue_ros.bag.run import BagRun, Outputs
+    from superglue_ros.bag.run import BagRun
     from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
-    outputs = Outputs(descriptors=arguments.descriptors, npz=arguments.npz, csv=arguments.csv)
+    outputs = _outputs(arguments)
     bag_run = BagRun(arguments.input, arguments.output, config, outputs)
     silent = arguments.quiet or arguments.json
     with _progress(disable=silent) as progress:
@@ -102,8 +108,20 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(dataclasses.asdict(summary)))
     elif not arguments.quiet:
         _print_summary(summary, arguments.output)
-    if summary.problems or summary.dropped.get("unusable image"):
+    if not summary.is_complete:
         sys.exit(INCOMPLETE)
+
+
+def _outputs(arguments: argparse.Namespace) -> Outputs:
+    from superglue_ros.bag.outputs import Outputs
+
+    passed: list[str] | None = arguments.pass_through
+    return Outputs(
+        descriptors=arguments.descriptors,
+        npz=arguments.npz,
+        csv=arguments.csv,
+        pass_through=() if passed is None else tuple(passed) or None,
+    )
 
 
 def _print_summary(summary: Summary, output: Path) -> None:
