@@ -10,16 +10,17 @@ import pytest
 import torch
 
 from superglue_ros.networks import log_optimal_transport, mutual_matches, optimal_transport
+from superglue_ros.networks.optimal_transport import Counts
 
 SHAPES = [(1, 1), (1, 5), (5, 1), (3, 7), (30, 12)]
 
-Transport = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+Transport = Callable[..., torch.Tensor]
 
 
 def through_the_log_domain(
-    scores: torch.Tensor, bin_score: torch.Tensor, iterations: int
+    scores: torch.Tensor, bin_score: torch.Tensor, iterations: int, *counts: Counts
 ) -> torch.Tensor:
-    return log_optimal_transport(scores, bin_score, iterations).exp()
+    return log_optimal_transport(scores, bin_score, iterations, *counts).exp()
 
 
 both_paths = pytest.mark.parametrize(
@@ -175,6 +176,53 @@ def test_the_logarithmic_path_has_the_right_gradients(rng: np.random.Generator) 
     assert torch.autograd.gradcheck(
         lambda s, b: log_optimal_transport(s, b, 5), (scores, bin_score)
     )
+
+
+PADDED = (16, 24)
+COUNTS = [(16, 24), (5, 9), (9, 5), (1, 1), (1, 24), (16, 1), (0, 7), (7, 0), (0, 0)]
+
+
+def padded_problems(
+    rng: np.random.Generator, spread: float
+) -> tuple[torch.Tensor, float, tuple[torch.Tensor, torch.Tensor]]:
+    """One problem for each of `COUNTS`, padded with scores that would win were they true."""
+    scores = torch.full((len(COUNTS), *PADDED), 2 * spread)
+    for problem, shape in zip(scores, COUNTS, strict=True):
+        drawn = rng.uniform(-spread / 2, spread / 2, shape)
+        problem[: shape[0], : shape[1]] = torch.from_numpy(drawn)
+    counts0, counts1 = torch.tensor(COUNTS).T
+    return scores, float(rng.uniform(-2, 2)), (counts0, counts1)
+
+
+@pytest.mark.parametrize("spread", [12, 60, 300])
+def test_padding_changes_no_probability_and_gets_none(
+    spread: float, rng: np.random.Generator
+) -> None:
+    scores, bin_score, counts = padded_problems(rng, spread)
+    for transport in (optimal_transport, through_the_log_domain):
+        together = transport(scores, torch.tensor(bin_score), 100, counts).numpy()
+        assert np.isfinite(together).all()
+        for found, problem, (rows, columns) in zip(together, scores, COUNTS, strict=True):
+            kept = np.ix_([*range(rows), PADDED[0]], [*range(columns), PADDED[1]])
+            if rows and columns:
+                alone = solve(transport, problem[:rows, :columns], bin_score, 100)
+                np.testing.assert_allclose(found[kept], alone, atol=1e-5)
+            outside = found.copy()
+            outside[kept] = 0
+            assert not outside.any()
+
+
+def test_padding_is_never_matched(rng: np.random.Generator) -> None:
+    scores, _, counts = padded_problems(rng, spread=12)
+    found = mutual_matches(optimal_transport(scores, torch.tensor(-9.0), 50, counts), 0.0)
+    matches0, matches1, scores0, scores1 = (tensor.numpy() for tensor in found)
+    for index, (rows, columns) in enumerate(COUNTS):
+        assert (matches0[index, rows:] == -1).all()
+        assert (matches1[index, columns:] == -1).all()
+        assert not scores0[index, rows:].any()
+        assert not scores1[index, columns:].any()
+        assert matches0[index].max() < max(1, columns)
+        assert (matches0[index] >= 0).any() == (rows > 0 < columns)
 
 
 def assignment(inner: list[list[float]]) -> torch.Tensor:
