@@ -15,6 +15,7 @@ from superglue_ros.cli.main import USER_ERROR, main
 from superglue_ros.features import GreyImage
 from superglue_ros.networks import superglue as superglue_module
 from superglue_ros.training.photographs import packages as packages_module
+from superglue_ros.weights import load_superglue
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +66,36 @@ def test_the_stages_follow_each_other(
         assert (output / f"{name}.safetensors").stat().st_size > 0
     assert (output / "matcher-superpoint/log.png").exists()
     assert train("plot", output) == 0
+
+
+def test_a_matcher_of_one_layer_learns_from_pairs_made_before(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(superglue_module, "LAYERS", 2)
+    output = tmp_path / "out"
+    where = ("--photographs", photographs)
+    few = ("--pairs", 1, "--validation-pairs", 2, "--max-keypoints", 40)
+    assert train("cache", output, *where, *VIEW, *few) == 0
+    keypoints = ("--min-keypoints", 30, "--max-keypoints", 40, "--validation-batches", 1)
+    cached = ("--extractor", "sift", "--cached", "--trained-layers", 1)
+    assert train("matcher", output, *QUICK, *keypoints, *cached) == 0
+    network = load_superglue(str(output / "sift-superglue.safetensors")).network
+    assert len(network.gnn.layers) == 2
+    assert not network.get_submodule("gnn.layers.1.mlp.3").get_parameter("weight").any()
+
+
+def test_a_checkpoint_of_other_settings_is_named(
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(superglue_module, "LAYERS", 2)
+    quick = ("--photographs", photographs, *QUICK, *VIEW, "--extractor", "sift")
+    quick += ("--min-keypoints", 30, "--max-keypoints", 40, "--validation-batches", 1)
+    assert train("matcher", tmp_path, *quick) == 0
+    assert train("matcher", tmp_path, *quick, "--trained-layers", 1) == USER_ERROR
+    assert "matcher-sift/checkpoint.pt is of other settings" in capsys.readouterr().err
 
 
 def test_all_stages_run_in_the_time_they_are_given(

@@ -12,13 +12,14 @@ from torch import Generator, Tensor
 
 from superglue_ros.networks import SuperGlue
 from superglue_ros.networks import superglue as superglue_module
+from superglue_ros.training import examples as examples_module
 from superglue_ros.training.ablations import take_out
 from superglue_ros.training.config import MatcherConfig
+from superglue_ros.training.examples import FreshExamples
 from superglue_ros.training.frontend import KeypointBatch
 from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
 from superglue_ros.training.loop import Loop
 from superglue_ros.training.pairs import make_pairs
-from superglue_ros.training.stages import matcher as matcher_module
 from superglue_ros.training.stages.matcher import MatcherStage, assignment_loss, precision_recall
 from superglue_ros.training.warm_start import BEGINNINGS, warm_start
 
@@ -151,7 +152,8 @@ def small_stage(photographs: Tensor, **settings: float) -> MatcherStage:
     torch.manual_seed(0)
     network = warm_start(SuperGlue(128))
     device = torch.device("cpu")
-    return MatcherStage(network, RandomDescriptors(), photographs, photographs, config, device)
+    examples = FreshExamples(photographs, RandomDescriptors(), config)
+    return MatcherStage(network, examples, {}, config, device)
 
 
 @pytest.fixture
@@ -174,7 +176,7 @@ def test_a_tiny_matcher_learns_four_pairs_by_heart(
     )
     stage = small_stage(photographs)
     pairs = make_pairs(photographs, stage.config, Generator().manual_seed(11))
-    monkeypatch.setattr(matcher_module, "make_pairs", lambda *_: pairs)
+    monkeypatch.setattr(examples_module, "make_pairs", lambda *_: pairs)
     loop = Loop(stage, config, tmp_path)
     loop.run()
     losses = [entry["loss"] for entry in loop.history.entries if "loss" in entry]

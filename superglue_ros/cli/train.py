@@ -10,6 +10,7 @@ from superglue_ros.cli.flags import Flags, add_flags
 from superglue_ros.errors import InputError
 from superglue_ros.training.config import (
     AcceleratedConfig,
+    CacheConfig,
     FeaturesConfig,
     LabelConfig,
     MatcherConfig,
@@ -21,6 +22,10 @@ STAGES: dict[str, tuple[str, Flags[Any]]] = {
     "synthetic": ("teach a first detector on drawn shapes", Flags(SyntheticConfig)),
     "label": ("find keypoints in the photographs for the detector to learn", Flags(LabelConfig)),
     "features": ("train SuperPoint on views of the photographs", Flags(FeaturesConfig)),
+    "cache": (
+        "make pairs once that the matcher can learn from again and again",
+        Flags(CacheConfig),
+    ),
     "matcher": ("train SuperGlue on a trained extractor", Flags(MatcherConfig)),
     "all": ("label, features and matcher within given minutes, on a GPU", Flags(AcceleratedConfig)),
 }
@@ -85,7 +90,7 @@ def _add_stage(
             help="SuperPoint whose detector labels, such as the output of the stage synthetic; "
             "without it a classical detector",
         )
-    if name == "matcher":
+    if name in ("cache", "matcher"):
         parser.add_argument(
             "--superpoint",
             default="",
@@ -142,6 +147,8 @@ def run(arguments: argparse.Namespace) -> None:
         finished = stages.run_label(config, folders, arguments.teacher)
     elif arguments.stage == "features":
         finished = stages.run_features(config, folders, arguments.initial)
+    elif arguments.stage == "cache":
+        finished = stages.run_cache(config, folders, arguments.superpoint)
     elif arguments.stage == "matcher":
         finished = stages.run_matcher(config, folders, arguments.initial, arguments.superpoint)
     else:

@@ -123,6 +123,33 @@ class PairConfig(Settings):
 
 
 @dataclass(frozen=True)
+class CacheConfig(PairConfig):
+    """Pairs made once, for training where making them takes longer than learning from them."""
+
+    batch: int = setting(4, "Pairs made at once, a divisor of 64.", minimum=1, maximum=64)
+    view_width: int = setting(480, "Width of a view in pixels, a multiple of 8.", minimum=16)
+    view_height: int = setting(360, "Height of a view in pixels, a multiple of 8.", minimum=16)
+    pairs: int = setting(4096, "Pairs to learn from.", minimum=1)
+    validation_pairs: int = setting(256, "Pairs held out.", minimum=1)
+    max_keypoints: int = setting(
+        768, "Most keypoints of an image to keep.", minimum=1, maximum=4096
+    )
+    extractor: str = setting("sift", "Whose keypoints.", choices=("superpoint", "sift"))
+    random_share: float = setting(
+        0.1,
+        "Share of SuperPoint's keypoints put at random places.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    precision: str = setting(
+        "auto",
+        "Arithmetic of SuperPoint: auto is bfloat16 where the device has it.",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    seed: int = setting(0, "Seed of everything random.", minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True)
 class MatcherConfig(PairConfig, LoopConfig, DeviceConfig):
     """The stage that trains SuperGlue."""
 
@@ -138,6 +165,15 @@ class MatcherConfig(PairConfig, LoopConfig, DeviceConfig):
     validation_batches: int = setting(4, "Batches of a validation, of each kind.", minimum=1)
     extractor: str = setting(
         "superpoint", "Whose keypoints to match.", choices=("superpoint", "sift")
+    )
+    cached: bool = setting(
+        False, "Learn from the pairs that the stage cache left in the output folder."
+    )
+    trained_layers: int = setting(
+        18,
+        "Layers of the graph network to train; the others do nothing, which costs nothing.",
+        minimum=0,
+        maximum=18,
     )
     ablation: str = setting(
         "none",

@@ -27,7 +27,33 @@ class TrueMatches:
     matches1: Tensor
 
 
+@dataclass(frozen=True)
+class Places:
+    """Keypoints of which it is known where they lie in the other image.
+
+    Attributes:
+        keypoints: (B, N, 2) in pixels of their own image.
+        targets: (B, N, 2) in pixels of the other image, far outside where unknown.
+        visibility: (B, N) `VISIBLE`, `HIDDEN` or `UNKNOWN`.
+    """
+
+    keypoints: Tensor
+    targets: Tensor
+    visibility: Tensor
+
+
 def true_matches(pairs: PairBatch, keypoints0: Tensor, keypoints1: Tensor) -> TrueMatches:
+    """Find the true partners of keypoints of a batch; see `match_places`.
+
+    Args:
+        pairs: The images' correspondences.
+        keypoints0: (B, N, 2) in pixels of image 0.
+        keypoints1: (B, M, 2) in pixels of image 1.
+    """
+    return match_places(look_up(pairs, 0, keypoints0), look_up(pairs, 1, keypoints1))
+
+
+def match_places(places0: Places, places1: Places) -> TrueMatches:
     """Find the true partners by reprojection in both directions.
 
     A match is a mutual nearest reprojection within 3 px both ways. A keypoint is unmatched where it
@@ -35,14 +61,12 @@ def true_matches(pairs: PairBatch, keypoints0: Tensor, keypoints1: Tensor) -> Tr
     sits on the edge of an occlusion, is ignored.
 
     Args:
-        pairs: The images' correspondences.
-        keypoints0: (B, N, 2) in pixels of image 0.
-        keypoints1: (B, M, 2) in pixels of image 1.
+        places0: The N keypoints of image 0.
+        places1: The M keypoints of image 1.
     """
-    forward, state0 = look_up(pairs, 0, keypoints0)
-    backward, state1 = look_up(pairs, 1, keypoints1)
-    forward_error = torch.cdist(forward, keypoints1)  # (B, N, M)
-    backward_error = torch.cdist(keypoints0, backward)
+    state0, state1 = places0.visibility, places1.visibility
+    forward_error = torch.cdist(places0.targets, places1.keypoints)  # (B, N, M)
+    backward_error = torch.cdist(places0.keypoints, places1.targets)
     error = torch.maximum(forward_error, backward_error)
     visible = (state0 == VISIBLE)[:, :, None] & (state1 == VISIBLE)[:, None]
     error = torch.where(visible, error, torch.inf)
@@ -60,16 +84,13 @@ def _one_side(forth: Tensor, back: Tensor, error: Tensor, state: Tensor) -> Tens
     return torch.where(matched, forth, torch.where(alone, NO_MATCH, IGNORED))
 
 
-def look_up(pairs: PairBatch, side: int, keypoints: Tensor) -> tuple[Tensor, Tensor]:
+def look_up(pairs: PairBatch, side: int, keypoints: Tensor) -> Places:
     """Where keypoints lie in the other image, and whether they are seen there.
 
     Args:
         pairs: The correspondences.
         side: 0 or 1, the image of the keypoints.
         keypoints: (B, N, 2) in pixels; what a fraction of a pixel moves is taken as a shift.
-
-    Returns:
-        (B, N, 2) pixels of the other image, far outside where unknown, and visibility (B, N).
     """
     width, height = pairs.size
     rounded = keypoints.round()
@@ -79,4 +100,4 @@ def look_up(pairs: PairBatch, side: int, keypoints: Tensor) -> tuple[Tensor, Ten
     places = targets.gather(1, index[..., None].expand(-1, -1, 2)) + (keypoints - rounded)
     state = pairs.visibility[side].flatten(1).gather(1, index)
     places = torch.nan_to_num(places, nan=-1e6, posinf=-1e6, neginf=-1e6)
-    return places, state
+    return Places(keypoints, places, state)

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from superglue_ros.errors import InputError
 from superglue_ros.training.checkpoint import State, read_checkpoint, write_checkpoint
 from superglue_ros.training.config import LoopConfig
 from superglue_ros.training.history import Entry, History
@@ -120,9 +121,15 @@ class Loop:
         self.step = state["step"]
         if self.config.fill_minutes:
             self.steps = state["steps"]
-        self._network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        try:
+            self._network.load_state_dict(state["network"])
+            self.averaged.load_state_dict(state["averaged"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{self.folder / CHECKPOINT} is of other settings ({str(error).splitlines()[0]}): "
+                "take those, another output folder, or remove it to begin anew"
+            ) from error
 
     def _time_is_up(self, began: float) -> bool:
         return 0 < self.config.minutes * 60 <= time.monotonic() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.training.ablations import take_out
 from superglue_ros.training.batch_norm import NormalisedSuperPoint
+from superglue_ros.training.cache import write_cache
+from superglue_ros.training.cached_examples import TURNED_SHARE, CachedExamples
 from superglue_ros.training.config import (
+    CacheConfig,
     FeaturesConfig,
     LabelConfig,
     LoopConfig,
@@ -22,6 +25,7 @@ from superglue_ros.training.config import (
     PairConfig,
     SyntheticConfig,
 )
+from superglue_ros.training.examples import ExampleSource, FreshExamples
 from superglue_ros.training.export import export_weights
 from superglue_ros.training.frontend import Frontend, SiftFrontend, SuperPointFrontend
 from superglue_ros.training.labels import Labels
@@ -29,6 +33,7 @@ from superglue_ros.training.loop import Loop, Stage
 from superglue_ros.training.pairs import make_pairs
 from superglue_ros.training.photographs.archives import load_photographs
 from superglue_ros.training.progress import TrainingProgress
+from superglue_ros.training.shallow import keep_layers, with_all_layers
 from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage, initial_superpoint
 from superglue_ros.training.stages.label import label_photographs, make_detector
 from superglue_ros.training.stages.matcher import MatcherStage
@@ -40,6 +45,11 @@ MAGICPOINT, LABELS = "magicpoint.safetensors", "labels.safetensors"
 SUPERPOINT, SUPERGLUE = "superpoint.safetensors", "superglue.safetensors"
 SETTINGS = "settings.json"
 PAIRS_PICTURE = "pairs.png"
+CACHE = "cache"
+HELD_OUT_KINDS = {"homography": 0.0, "scene": 1.0}
+"""Kinds of held-out pairs, with their share of scenes."""
+
+DESCRIPTOR_DIMS = {"superpoint": 256, "sift": 128}
 TRAIN_PATTERN, HELD_OUT_PATTERN = "train-*.zip", "validation-*.zip"
 
 
@@ -135,32 +145,68 @@ def run_features(config: FeaturesConfig, folders: Folders, initial: str) -> bool
     return _run(stage, config, folders.output / stage.name, export)
 
 
+def run_cache(config: CacheConfig, folders: Folders, superpoint: str) -> bool:
+    """Make the pairs that the matcher can learn from again and again."""
+    device = torch.device("cpu")
+    frontend = _frontend(config, superpoint, folders, device)
+    folder = folders.output / f"{CACHE}-{config.extractor}"
+    held_out = config.validation_pairs // len(HELD_OUT_KINDS)
+    parts = [(HELD_OUT_PATTERN, part, held_out, share) for part, share in HELD_OUT_KINDS.items()]
+    for pattern, part, count, share in (
+        *parts,
+        (TRAIN_PATTERN, "train", config.pairs, config.scene_share),
+    ):
+        photographs = folders.load(pattern, device)
+        with TrainingProgress(f"cache {part}", count, 0) as progress:
+            one_part = config.updated(scene_share=share)
+            write_cache(photographs, frontend, one_part, folder, part, count, progress.update)
+    return True
+
+
 def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoint: str) -> bool:
     """Train SuperGlue on an extractor that is not changed."""
     device = training_device(config.device)
-    frontend = _frontend(config, superpoint, folders, device)
-    network = _superglue(initial, frontend.descriptor_dim, config)
-    stage = MatcherStage(
-        take_out(network, config.ablation),
-        frontend,
-        folders.load(TRAIN_PATTERN, device),
-        folders.load(HELD_OUT_PATTERN, device),
-        config,
-        device,
-    )
+    examples, held_out = _examples(config, superpoint, folders, device)
+    network = _superglue(initial, DESCRIPTOR_DIMS[config.extractor], config)
+    keep_layers(network, config.trained_layers)
+    stage = MatcherStage(take_out(network, config.ablation), examples, held_out, config, device)
     name = SUPERGLUE if config.extractor == "superpoint" else f"{config.extractor}-{SUPERGLUE}"
 
     def export(network: nn.Module) -> None:
         if config.ablation == "none":
-            export_weights(network, folders.output / name)
+            assert isinstance(network, SuperGlue)
+            export_weights(with_all_layers(network), folders.output / name)
 
     suffix = "" if config.ablation == "none" else f"-{config.ablation}"
     folder = folders.output / f"{stage.name}-{config.extractor}{suffix}"
     return _run(stage, config, folder, export)
 
 
-def _frontend(
+def _examples(
     config: MatcherConfig, superpoint: str, folders: Folders, device: torch.device
+) -> tuple[ExampleSource, Mapping[str, ExampleSource]]:
+    """What to learn from, and what to validate on."""
+    if config.cached:
+        folder = folders.output / f"{CACHE}-{config.extractor}"
+        turned_share = TURNED_SHARE if config.extractor == "sift" else 0.0
+
+        def cached(part: str, *, varied: bool) -> CachedExamples:
+            paths = sorted(folder.glob(f"{part}-*.safetensors"))
+            return CachedExamples(paths, config.batch, device, varied, turned_share)
+
+        return cached("train", varied=True), {
+            part: cached(part, varied=False) for part in HELD_OUT_KINDS
+        }
+    frontend = _frontend(config, superpoint, folders, device)
+    photographs = folders.load(HELD_OUT_PATTERN, device)
+    return FreshExamples(folders.load(TRAIN_PATTERN, device), frontend, config), {
+        part: FreshExamples(photographs, frontend, config.updated(scene_share=share))
+        for part, share in HELD_OUT_KINDS.items()
+    }
+
+
+def _frontend(
+    config: MatcherConfig | CacheConfig, superpoint: str, folders: Folders, device: torch.device
 ) -> Frontend:
     if config.extractor == "sift":
         return SiftFrontend(config.max_keypoints)

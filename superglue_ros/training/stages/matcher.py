@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Generator, Tensor, nn
 
 from superglue_ros.networks import SuperGlue, log_optimal_transport, mutual_matches
 from superglue_ros.training.config import MatcherConfig
-from superglue_ros.training.frontend import Frontend, KeypointBatch
-from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches, true_matches
-from superglue_ros.training.pairs import PairBatch, make_pairs
+from superglue_ros.training.examples import Examples, ExampleSource
+from superglue_ros.training.frontend import KeypointBatch
+from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
 from superglue_ros.training.precision import autocast
 
 VALIDATION_SEED = 77
@@ -21,9 +23,8 @@ class MatcherStage:
 
     Args:
         initial: The network to begin with.
-        frontend: The extractor, frozen.
-        photographs: (N, H, W) uint8 on the device.
-        held_out: (M, H, W) uint8, never trained on.
+        examples: What to learn from.
+        held_out: What to validate on, by name; never learned from.
         config: The settings.
         device: Where to train.
     """
@@ -33,37 +34,34 @@ class MatcherStage:
     def __init__(
         self,
         initial: SuperGlue,
-        frontend: Frontend,
-        photographs: Tensor,
-        held_out: Tensor,
+        examples: ExampleSource,
+        held_out: Mapping[str, ExampleSource],
         config: MatcherConfig,
         device: torch.device,
     ) -> None:
         """Take over the network."""
         self.network: nn.Module = initial
         self.config, self.device = config, device
-        self._frontend = frontend
-        self._photographs, self._held_out = photographs, held_out
+        self._examples, self._held_out = examples, held_out
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative log-likelihood of the true assignment of a batch."""
-        count = self._keypoint_count(generator)
-        pairs = make_pairs(self._photographs, self.config, generator)
-        log_probabilities, truth = self._forward(network, pairs, count, generator)
-        loss = assignment_loss(log_probabilities, truth)
-        precision, recall = precision_recall(log_probabilities.detach(), truth)
+        examples = self._examples.draw(self._keypoint_count(generator), generator)
+        log_probabilities = self._forward(network, examples)
+        loss = assignment_loss(log_probabilities, examples.truth)
+        precision, recall = precision_recall(log_probabilities.detach(), examples.truth)
         return loss, {"precision": precision, "recall": recall}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Loss, precision and recall on fixed held-out pairs, homographies and scenes apart."""
         figures: dict[str, float] = {}
-        for name, share in (("homography", 0.0), ("scene", 1.0)):
-            config = self.config.updated(scene_share=share)
+        for name, source in self._held_out.items():
             generator = Generator(self.device).manual_seed(VALIDATION_SEED)
             sums = torch.zeros(3, device=self.device)
             for _ in range(self.config.validation_batches):
-                pairs = make_pairs(self._held_out, config, generator)
-                result = self._forward(network, pairs, self.config.max_keypoints, generator)
+                examples = source.draw(self.config.max_keypoints, generator)
+                log_probabilities = self._forward(network, examples)
+                result = (log_probabilities, examples.truth)
                 sums += torch.stack([assignment_loss(*result), *precision_recall(*result)])
             loss, precision, recall = (sums / self.config.validation_batches).tolist()
             figures |= {f"{name} loss": loss}
@@ -77,18 +75,16 @@ class MatcherStage:
         )
         return int(drawn)
 
-    def _forward(
-        self, network: nn.Module, pairs: PairBatch, count: int, generator: Generator
-    ) -> tuple[Tensor, TrueMatches]:
-        """Log assignment probabilities (B, N+1, N+1) and the true partners."""
-        side0, side1 = (self._frontend.extract(images, count, generator) for images in pairs.images)
-        truth = true_matches(pairs, side0.keypoints, side1.keypoints)
-        size = side0.keypoints.new_tensor(pairs.size).expand(len(side0.keypoints), 2)
+    def _forward(self, network: nn.Module, examples: Examples) -> Tensor:
+        """Log assignment probabilities (B, N+1, N+1)."""
+        arguments = [
+            _arguments(side, size)
+            for side, size in zip(examples.sides, examples.sizes, strict=True)
+        ]
         with autocast(self.device, self.config.precision):
-            scores = network(*_arguments(side0, size), *_arguments(side1, size))
+            scores = network(*arguments[0], *arguments[1])
         bin_score = network.get_parameter("bin_score")
-        iterations = self.config.sinkhorn_iterations
-        return log_optimal_transport(scores.float(), bin_score, iterations), truth
+        return log_optimal_transport(scores.float(), bin_score, self.config.sinkhorn_iterations)
 
 
 def _arguments(side: KeypointBatch, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

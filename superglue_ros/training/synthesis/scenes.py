@@ -106,19 +106,34 @@ def render(
         The images and what is in their pixels.
     """
     width, height = size
-    count = len(planes.origin)
-    fine = pixel_grid(width, height, planes.origin.device, supersampling)
-    plane, coordinates = _cast(planes, cameras, fine)
-    grey = _paper(planes, plane, coordinates, photographs)
-    grey = grey.view(count, height, supersampling, width, supersampling).mean(dim=(2, 4))
     centres = pixel_grid(width, height, planes.origin.device)
     plane, coordinates = _cast(planes, cameras, centres)
-    points = _lift(planes, plane, coordinates)
+    # The plane in a pixel's centre fills the pixel: casting each sample takes several times as long
+    steps = pixel_grid(1, 1, centres.device, supersampling)
+    samples = [_places_in(planes, cameras, plane, centres + step) for step in steps]
+    grey = torch.stack([_paper(planes, plane, places, photographs) for places in samples])
+    shape = (len(planes.origin), height, width)
     return Rendered(
-        image=grey[:, None],
-        plane=plane.view(count, height, width),
-        points=points.view(count, height, width, 3),
+        image=grey.mean(dim=0).view(shape)[:, None],
+        plane=plane.view(shape),
+        points=_lift(planes, plane, coordinates).view(*shape, 3),
     )
+
+
+def _places_in(planes: Planes, cameras: Cameras, plane: Tensor, pixels: Tensor) -> Tensor:
+    """Where pixels (M, 2) see planes of which the index (B, M) is known: (B, M, 2) in them."""
+    inverse = torch.stack(
+        [
+            torch.linalg.inv(plane_homography(planes, index, cameras))
+            for index in range(planes.texture.shape[1])
+        ],
+        dim=1,
+    )  # (B, P, 3, 3)
+    index = plane.clamp(min=0)[..., None].expand(-1, -1, 9)
+    x, y, z = inverse.flatten(2).gather(1, index).unflatten(2, (3, 3)).unbind(dim=3)  # type: ignore[no-untyped-call]
+    mapped = x * pixels[:, :1] + y * pixels[:, 1:] + z  # (B, M, 3)
+    places: Tensor = mapped[..., :2] / mapped[..., 2:].clamp(min=1 / (2 * FARTHEST_DEPTH))
+    return places
 
 
 def _cast(planes: Planes, cameras: Cameras, pixels: Tensor) -> tuple[Tensor, Tensor]:

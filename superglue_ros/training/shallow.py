@@ -1,0 +1,38 @@
+"""A graph network of which the first layers alone are trained: what a CPU can do in an hour.
+
+The others stay identities, so the weights keep the published layout.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from superglue_ros.errors import InputError
+from superglue_ros.networks import SuperGlue
+
+
+def keep_layers(network: SuperGlue, count: int) -> SuperGlue:
+    """Take the layers after the first `count` out of a network, in place.
+
+    Raises:
+        InputError: One of them does something.
+    """
+    layers = list(network.gnn.layers)
+    for index, layer in enumerate(layers[count:], start=count):
+        last = layer.get_submodule("mlp.3")
+        if any(bool(parameter.any()) for parameter in last.parameters()):
+            raise InputError(f"layer {index} of the initial weights does something: keep it")
+    network.gnn.layers = nn.ModuleList(layers[:count])
+    return network
+
+
+@torch.no_grad()
+def with_all_layers(network: SuperGlue) -> SuperGlue:
+    """The same function in the published layout: layers that were taken out are identities."""
+    whole = SuperGlue(network.descriptor_dim).eval()
+    whole.load_state_dict(network.state_dict(), strict=False)
+    for layer in list(whole.gnn.layers)[len(network.gnn.layers) :]:
+        for parameter in layer.parameters():
+            nn.init.zeros_(parameter)
+    return whole
