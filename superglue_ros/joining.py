@@ -24,6 +24,9 @@ class Joining:
         count: The number of inputs.
         on_joined: Called with one message of each input.
         on_reset: Called where stamps jump back and what was waiting is let go.
+
+    Attributes:
+        joined: How many times it has joined messages.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Joining:
         self._on_joined = on_joined
         self._on_reset = on_reset
         self._added = [0] * count
-        self._joined = 0
+        self.joined = 0
         self._recent: list[deque[int]] = []
         self._start()
 
@@ -59,7 +62,7 @@ class Joining:
 
     def unpaired(self, index: int) -> int:
         """Messages of one input that will not find their partners any more."""
-        return self._added[index] - self._joined - len(self._synchroniser.queues[index])
+        return self._added[index] - self.joined - len(self._synchroniser.queues[index])
 
     def waiting(self, index: int) -> int:
         """Messages of one input that wait for their partners."""
@@ -109,5 +112,5 @@ class Joining:
     def _join(self, *messages: Any) -> None:
         # Both libraries take the messages out of the queues only after or before this call;
         # counted here, they are out of them whenever the counts are read.
-        self._joined += 1
+        self.joined += 1
         self._on_joined(*messages)

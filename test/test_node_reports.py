@@ -85,6 +85,41 @@ def test_diagnostics_tell_counts_latency_weights_and_licence(ros: Ros, image: Gr
         assert 0 < float(values[f"{stage} p50 [ms]"]) <= float(values[f"{stage} p95 [ms]"])
 
 
+def test_diagnostics_tell_what_became_of_the_messages_of_each_input(
+    ros: Ros, image: GreyImage
+) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    left, right = (ros.publisher(Image, f"{side}/image") for side in ("left", "right"))
+    ros.start(SuperPointNode, mode="stereo", **SETTINGS)
+    ros.wait_for_subscribers(left, right)
+    for second in (1, 2, 3):
+        left.publish(image_message(image, header(second)))
+    for second in (1, -1, 3):
+        right.publish(image_message(image, header(second)))
+    wanted = {
+        "left/image received": "3",
+        "left/image paired": "2",
+        "left/image waiting": "1",
+        "right/image received": "3",
+        "right/image paired": "2",
+        "right/image dropped: impossible stamp": "1",
+        "received": "6",
+        "processed": "4",
+    }
+
+    def names_in(status: DiagnosticStatus) -> dict[str, str]:
+        return {
+            key.removeprefix(f"{ros.namespace}/"): text for key, text in values_of(status).items()
+        }
+
+    status = status_of(
+        ros, diagnostics, lambda one: names_in(one).get("processed") == "4", "two pairs"
+    )
+    found = {key: text for key, text in names_in(status).items() if "image" in key}
+    assert found == {key: text for key, text in wanted.items() if "image" in key}
+    assert names_in(status).items() >= wanted.items()
+
+
 def test_the_timing_of_each_frame_is_published_to_who_listens(ros: Ros, image: GreyImage) -> None:
     timing = ros.collector(Timing, "timing")
     publisher = ros.publisher(Image, "image")

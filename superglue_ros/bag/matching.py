@@ -14,12 +14,12 @@ from superglue_ros.bag.frames import Frame
 from superglue_ros.bag.reader import Recorded
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
-from superglue_ros.geometry import TwoViewGeometry
 from superglue_ros.image_decoding import image_decoder
 from superglue_ros.inference import Extractor, Matcher
 from superglue_ros.partners import Keyframe, Partners, PreviousFrame, View
 from superglue_ros.synchroniser import NANOSECONDS
 from superglue_ros.tracks import Tracks
+from superglue_ros.two_view_geometry import TwoViewGeometry
 
 Item = TypeVar("Item")
 

@@ -44,6 +44,7 @@ class FrameInputs:
         self.enabled = True
         self._tally = tally
         self._warn = warn
+        self._refused: list[Counter[str]] = [Counter() for _ in streams]
         self._joining: Joining | None = None
         handlers = [on_frame]
         if len(streams) > 1:
@@ -52,8 +53,8 @@ class FrameInputs:
             self._joining = Joining(library, config, len(streams), on_frame, self._on_set_back)
             handlers = [functools.partial(self._joining.add, i) for i in range(len(streams))]
         self._inputs = [
-            TopicInput(node, stream, config, functools.partial(self._take, handler))
-            for stream, handler in zip(streams, handlers, strict=True)
+            TopicInput(node, stream, config, functools.partial(self._take, handler, refused))
+            for stream, handler, refused in zip(streams, handlers, self._refused, strict=True)
         ]
 
     @property
@@ -69,11 +70,29 @@ class FrameInputs:
     def counts(self) -> Counter[str]:
         """Messages received, left without a partner, and waiting for one."""
         counts = Counter({"received": sum(one.received for one in self._inputs)})
-        if self._joining is not None:
-            for index in range(len(self._inputs)):
-                counts["dropped: no partner"] += self._joining.unpaired(index)
-                counts["waiting"] += self._joining.waiting(index)
-        return +counts
+        for index in range(len(self._inputs)):
+            counts += self._joined_counts(index)
+        del counts["paired"]
+        return counts
+
+    def counts_by_topic(self) -> dict[str, Counter[str]]:
+        """For each topic, where there are several, what became of its messages before they met."""
+        if self._joining is None:
+            return {}
+        return {
+            one.topic: Counter(received=one.received) + refused + self._joined_counts(index)
+            for index, (one, refused) in enumerate(zip(self._inputs, self._refused, strict=True))
+        }
+
+    def _joined_counts(self, index: int) -> Counter[str]:
+        if self._joining is None:
+            return Counter()
+        counts = {
+            "paired": self._joining.joined,
+            "dropped: no partner": self._joining.unpaired(index),
+            "waiting": self._joining.waiting(index),
+        }
+        return +Counter(counts)
 
     def problem(self, *, processed: bool) -> str:
         """Why nothing usable comes; empty where that is not known.
@@ -95,16 +114,17 @@ class FrameInputs:
         for what, number in counts.items():
             self._tally.count(what, number)
 
-    def _take(self, handler: Callable[[Any], None], message: Any) -> None:
+    def _take(self, handler: Callable[[Any], None], refused: Counter[str], message: Any) -> None:
         """Let a message through where it is wanted and its stamp is one."""
         stamp = message.header.stamp
-        if not self.enabled:
-            self._tally.drop("the node is disabled")
-        elif stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
-            self._tally.drop("impossible stamp")
-            self._warn(f"impossible stamp: {stamp.sec} s and {stamp.nanosec} ns")
-        else:
+        if self.enabled and stamp.sec >= 0 and stamp.nanosec < NANOSECONDS:
             handler(message)
+            return
+        reason = "impossible stamp" if self.enabled else "the node is disabled"
+        if self.enabled:
+            self._warn(f"impossible stamp: {stamp.sec} s and {stamp.nanosec} ns")
+        refused[f"dropped: {reason}"] += 1
+        self._tally.drop(reason)
 
     def _on_set_back(self) -> None:
         self._warn("stamps jumped back: what waited for a partner was let go")

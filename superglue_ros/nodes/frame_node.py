@@ -189,7 +189,16 @@ class FrameNode(ConfiguredNode[Config]):
         if problem and problem != self._reported_problem:
             self.get_logger().warning(problem)
         self._reported_problem = problem
-        self._reporter.diagnostics(problem, self.facts(), self.counts, self.stopwatch.statistics())
+        facts = self.facts() | self._input_facts()
+        self._reporter.diagnostics(problem, facts, self.counts, self.stopwatch.statistics())
+
+    def _input_facts(self) -> dict[str, str]:
+        by_topic = {} if self._inputs is None else self._inputs.counts_by_topic()
+        return {
+            f"{topic} {what}": str(number)
+            for topic, counts in by_topic.items()
+            for what, number in counts.items()
+        }
 
     def _problem(self) -> str:
         """Why there has been no usable input for too long; empty where there has."""
