@@ -62,6 +62,21 @@ def test_the_picture_goes_to_the_current_folder_where_nothing_is_named(
     assert "mean confidence 0." in printed.out
 
 
+@pytest.mark.parametrize(
+    ("layout", "size"), [("side_by_side", (160, 484)), ("stacked", (324, 240))]
+)
+def test_the_layout_and_the_colours_of_the_picture_are_chosen(
+    folder: Path, layout: str, size: tuple[int, int]
+) -> None:
+    arguments = ("--layout", layout, "--output", "a.png", "--matcher", "nearest")
+    assert match("left.png", "right.png", *arguments) == 0
+    by_confidence = cv2.imread("a.png")
+    assert by_confidence.shape == (*size, 3)
+    assert match("left.png", "right.png", *arguments, "--colour", "inlier") == 0
+    blue_dots = (cv2.imread("a.png") == (233, 180, 86)).all(axis=2).sum()
+    assert blue_dots > 50 > (by_confidence == (233, 180, 86)).all(axis=2).sum()
+
+
 def test_folders_are_made_and_names_kept(folder: Path) -> None:
     arguments = ("--output", "made/for/it.jpg", "--npz", "also/made", "--max-keypoints", "16")
     assert match("left.png", "right.png", *arguments) == 0
@@ -122,6 +137,8 @@ def test_a_black_image_gives_an_empty_result_and_a_line(
         (("left.png", "right.png", "--extractor", "sift"), "--matcher nearest"),
         (("left.png", "right.png", "--matcher", "nearest", "--sinkhorn-iterations", "9"), "sinkh"),
         (("left.png", "black.png", "--matcher", "nearest", "--output", "a.xyz"), "a.xyz"),
+        (("left.png", "right.png", "--npz", "a.npz", "--layout", "stacked"), "give --output"),
+        (("left.png", "right.png", "--layout", "round"), "--layout must be one of"),
         (("left.png", "black.png", "--matcher", "nearest", "--npz", "text.png/a"), "text.png/a"),
     ],
 )

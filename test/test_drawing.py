@@ -6,20 +6,23 @@ import cv2
 import numpy as np
 import pytest
 
-from superglue_ros.drawing import confidence_colours, draw_matches
+from superglue_ros.config import DrawingConfig
+from superglue_ros.drawing import Tails, TrackTails, confidence_colours, draw_matches
+from superglue_ros.drawing.colours import INLIER, OUTLIER
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, Matches
+from superglue_ros.tracks import Tracks
 
 GAP = 4
 GREY = np.full((240, 320), 60, np.uint8)
 NO_POINTS = np.zeros((0, 2))
 
 
-def features(points: object) -> Features:
+def features(points: object, image_size: tuple[int, int] = (320, 240)) -> Features:
     keypoints = np.array(points, np.float32).reshape(-1, 2)
     count = len(keypoints)
     return Features(
-        keypoints, np.ones(count, np.float32), np.zeros((count, 0), np.float32), (320, 240), "test"
+        keypoints, np.ones(count, np.float32), np.zeros((count, 0), np.float32), image_size, "test"
     )
 
 
@@ -46,6 +49,12 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(cv2, "putText", record)
     return written
+
+
+def is_like(pixel: np.ndarray, wanted: object, than: object) -> bool:
+    """Whether a pixel is nearer to one colour than to another."""
+    nearness = [np.abs(pixel.astype(int) - np.array(one)).sum() for one in (wanted, than)]
+    return nearness[0] < nearness[1]
 
 
 def test_matched_points_have_the_colour_of_their_confidence_and_others_are_grey() -> None:
@@ -75,19 +84,17 @@ def test_a_line_joins_the_points_and_the_images_show_through_it() -> None:
 
 def test_the_most_confident_match_is_on_top() -> None:
     # Both go from corner to corner of a square around column 322 and cross there, in row 200.
+    image = np.full((300, 320), 60, np.uint8)
     points0, points1 = [[282, 160], [282, 240]], [[38, 160], [38, 240]]
-    crossing = []
     for confidences in ([0.9, 0.1], [0.1, 0.9]):
         picture = draw_matches(
-            np.full((300, 320), 60, np.uint8),
-            np.full((300, 320), 60, np.uint8),
-            features(points0),
-            features(points1),
+            image,
+            image,
+            features(points0, (320, 300)),
+            features(points1, (320, 300)),
             matches([1, 0], confidences, count1=2),
         )
-        crossing.append(picture[200, 322].astype(int))
-    for pixel in crossing:
-        assert np.abs(pixel - colour(0.9)).sum() < np.abs(pixel - colour(0.1)).sum()
+        assert is_like(picture[200, 322], colour(0.9), than=colour(0.1))
 
 
 def test_colours_grow_lighter_with_confidence() -> None:
@@ -96,7 +103,38 @@ def test_colours_grow_lighter_with_confidence() -> None:
     assert (np.diff(luminance) > 0).all()
 
 
-def test_images_of_different_heights_stand_beside_each_other_untouched() -> None:
+def test_inliers_and_outliers_differ_in_colour_brightness_and_shape() -> None:
+    picture = draw_matches(
+        GREY,
+        GREY,
+        features([[250, 200], [200, 160]]),
+        features([[60, 200], [60, 160]]),
+        matches([0, 1], [0.2, 0.9], count1=2),
+        DrawingConfig(colour="inlier"),
+        inliers=np.array([True, False]),
+    )
+    assert picture[200, 250].tolist() == list(INLIER)
+    assert picture[160, 200].tolist() == list(OUTLIER)
+    # Beside its centre a disc is filled; between the arms of a cross there is none of its colour.
+    assert picture[200, 251].tolist() == list(INLIER)
+    assert picture[160, 202].tolist() != list(OUTLIER)
+    weights = np.array([0.114, 0.587, 0.299])
+    assert weights @ INLIER > weights @ OUTLIER + 30
+
+
+def test_without_a_geometry_colours_are_those_of_confidence() -> None:
+    picture = draw_matches(
+        GREY,
+        GREY,
+        features([[250, 200]]),
+        features([[60, 200]]),
+        matches([0], [0.8], count1=1),
+        DrawingConfig(colour="inlier"),
+    )
+    assert picture[200, 250].tolist() == colour(0.8)
+
+
+def test_images_of_different_sizes_stand_beside_each_other_untouched() -> None:
     low, high = np.full((200, 300), 90, np.uint8), np.full((400, 500), 120, np.uint8)
     nothing = features(NO_POINTS)
     picture = draw_matches(low, high, nothing, nothing, matches([], [], 0))
@@ -104,6 +142,99 @@ def test_images_of_different_heights_stand_beside_each_other_untouched() -> None
     assert (picture[180:200, :300] == 90).all()
     assert (picture[:, 300 + GAP :] == 120).all()
     assert (picture[200:, :300] < 90).all()
+
+
+def test_stacked_images_stand_one_above_the_other() -> None:
+    upper, lower = np.full((200, 300), 90, np.uint8), np.full((240, 320), 120, np.uint8)
+    picture = draw_matches(
+        upper,
+        lower,
+        features([[250, 180]], (300, 200)),
+        features([[60, 200]]),
+        matches([0], [0.8], 1),
+        DrawingConfig(layout="stacked"),
+    )
+    assert picture.shape == (200 + GAP + 240, 320, 3)
+    assert picture[180, 250].tolist() == colour(0.8)
+    assert picture[200 + GAP + 200, 60].tolist() == colour(0.8)
+    assert picture[150, 290].tolist() == [90] * 3
+    assert (picture[150, 301:] < 90).all()
+
+
+def test_an_overlay_shows_image_1_with_lines_from_where_the_points_were() -> None:
+    picture = draw_matches(
+        np.zeros((120, 160), np.uint8),  # of half the size
+        GREY,
+        features([[99.5, 99.5]], (160, 120)),
+        features([[260, 200]]),
+        matches([0], [1.0], 1),
+        DrawingConfig(layout="overlay"),
+    )
+    assert picture.shape == (240, 320, 3)
+    assert picture[200, 260].tolist() == colour(1.0)
+    line = picture[199:202, 203:250].max(axis=0)
+    assert all(is_like(pixel, colour(1.0), than=[60] * 3) for pixel in line)
+    assert (picture[195:206, 190:198] == 60).all()
+
+
+def test_where_there_is_no_image_0_image_1_stands_alone_without_lines() -> None:
+    picture = draw_matches(
+        None, GREY, features([[250, 100]]), features([[60, 200]]), matches([0], [1.0], 1)
+    )
+    assert picture.shape == (240, 320, 3)
+    assert picture[200, 60].tolist() == colour(1.0)
+    assert (picture[120:190, 150:] == 60).all()
+
+
+@pytest.mark.parametrize(
+    ("layout", "expected"),
+    [("side_by_side", (64, 100)), ("stacked", (100, 80)), ("overlay", (75, 100))],
+)
+def test_pictures_are_reduced_to_the_largest_size(layout: str, expected: tuple[int, int]) -> None:
+    image = np.full((600, 800), 60, np.uint8)
+    # The middle of the image keeps its place, whatever the scale.
+    middle = features([[399.5, 299.5]], (800, 600))
+    config = DrawingConfig(layout=layout, max_picture_size=100)
+    picture = draw_matches(image, image, middle, middle, matches([0], [1.0], 1), config)
+    height, width = picture.shape[:2]
+    assert max(height, width) <= 100
+    assert abs(height - expected[0]) + abs(width - expected[1]) <= 30
+    corner = {"side_by_side": (0, 52), "stacked": (52, 0), "overlay": (0, 0)}[layout]
+    rows, columns = height - corner[0], width - corner[1]
+    assert rows / columns == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_tail_leads_to_the_point_and_fades_towards_the_past() -> None:
+    path = np.array([[100, 200], [150, 200], [200, 200], [250, 200]], np.float32)
+    tails = Tails(np.array([0], np.int32), [path])
+    picture = draw_matches(
+        GREY,
+        GREY,
+        features([[200, 200]]),
+        features([[250, 200]]),
+        matches([0], [1.0], 1),
+        DrawingConfig(layout="overlay"),
+        tails=tails,
+    )
+    strength = [np.abs(picture[200, x].astype(int) - 60).sum() for x in (120, 170, 220)]
+    assert 0 < strength[0] < strength[1] < strength[2]
+    assert (picture[195:206, :95] == 60).all()
+
+
+def test_tails_are_the_last_places_of_tracks_that_have_not_ended() -> None:
+    def tracks(ids: list[int], x: float, ended: tuple[int, ...] = ()) -> Tracks:
+        points = np.array([[x, track] for track in ids], np.float32).reshape(-1, 2)
+        numbers = np.arange(len(ids), dtype=np.int32)
+        return Tracks(np.array(ids, np.int64), numbers, points, numbers, np.array(ended, np.int64))
+
+    tails = TrackTails()
+    tails.update(tracks([7, 8], 0))
+    tails.update(tracks([8], 1, ended=(7,)))
+    last = tails.update(tracks([8, 7], 2))
+    assert [path.tolist() for path in last.paths] == [[[0, 8], [1, 8], [2, 8]], [[2, 7]]]
+    for x in range(3, 40):
+        last = tails.update(tracks([8], x))
+    assert last.paths[0][:, 0].tolist() == list(range(20, 40))
 
 
 def test_grey_and_colour_images_may_be_mixed() -> None:
@@ -118,8 +249,24 @@ def test_the_panel_holds_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     written = texts(monkeypatch)
     points0, points1 = [[50, 200], [90, 200], [200, 100]], [[60, 200], [80, 200]]
     found = matches([0, 1, -1], [0.5, 0.75, 0.1], count1=2)
-    picture = draw_matches(GREY, GREY, features(points0), features(points1), found)
-    assert written[:3] == ["keypoints 3 / 2", "matches 2", "mean confidence 0.62"]
+    picture = draw_matches(
+        GREY,
+        GREY,
+        features(points0),
+        features(points1),
+        found,
+        DrawingConfig(colour="inlier"),
+        inliers=np.array([True, False]),
+        notes=["10.0 Hz"],
+    )
+    assert written == [
+        "keypoints 3 / 2",
+        "matches 2",
+        "mean confidence 0.62",
+        "10.0 Hz",
+        "inliers 1",
+        "outliers 1",
+    ]
     assert (picture[:4, :4] < 60).all(), "the corner is dark behind the writing"
 
 
@@ -131,15 +278,22 @@ def test_nothing_found_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_images_smaller_than_the_panel_are_drawn_too() -> None:
     pixel = np.zeros((1, 1), np.uint8)
-    nothing = features(NO_POINTS)
+    nothing = features(NO_POINTS, (0, 0))
     assert draw_matches(pixel, pixel, nothing, nothing, matches([], [], 0)).shape == (1, 6, 3)
+    config = DrawingConfig(colour="inlier")
+    inliers = np.zeros(0, bool)
+    picture = draw_matches(
+        None, pixel, nothing, nothing, matches([], [], 0), config, inliers=inliers
+    )
+    assert picture.shape == (1, 1, 3)
 
 
 def test_matches_of_other_features_are_refused() -> None:
+    one, found = features([[1, 1]]), matches([0, -1], [1, 0], 1)
     with pytest.raises(InputError, match="of 2 and 1 keypoints, but 1 and 1 were given"):
-        draw_matches(
-            GREY, GREY, features([[1, 1]]), features([[1, 1]]), matches([0, -1], [1, 0], 1)
-        )
+        draw_matches(GREY, GREY, one, one, found)
+    with pytest.raises(InputError, match="there are 1 matches, but 2 inlier flags"):
+        draw_matches(GREY, GREY, features([[1, 1]] * 2), one, found, inliers=np.ones(2, bool))
 
 
 @pytest.mark.parametrize(
@@ -147,5 +301,6 @@ def test_matches_of_other_features_are_refused() -> None:
 )
 def test_other_kinds_of_images_are_refused(image: np.ndarray) -> None:
     nothing = features(NO_POINTS)
-    with pytest.raises(InputError, match="image must be"):
-        draw_matches(image, GREY, nothing, nothing, matches([], [], 0))
+    for images in ((image, GREY), (GREY, image)):
+        with pytest.raises(InputError, match="image must be"):
+            draw_matches(*images, nothing, nothing, matches([], [], 0))

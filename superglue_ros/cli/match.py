@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from superglue_ros.cli.flags import Flags, add_flags, check_effect
+from superglue_ros.cli.flags import Flags, add_flags, check_effect, flag_of
 from superglue_ros.config import (
+    DrawingConfig,
     NearestConfig,
     Settings,
     SiftConfig,
@@ -20,7 +21,7 @@ from superglue_ros.config import (
 from superglue_ros.errors import InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
-    from superglue_ros.features import Features, Matches
+    from superglue_ros.features import Features, GreyImage, Matches
     from superglue_ros.inference import Extractor, Matcher
 
 Result = TypeVar("Result")
@@ -33,6 +34,7 @@ MATCHERS: dict[str, Flags[Any]] = {
     "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
     "nearest": Flags(NearestConfig),
 }
+PICTURE = Flags(DrawingConfig)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,6 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     settings = parser.add_argument_group("settings of the extractors and matchers")
     add_flags(settings, {**EXTRACTORS, **MATCHERS})
+    add_flags(parser.add_argument_group("settings of the picture"), {"": PICTURE})
     parser.set_defaults(run=run)
 
 
@@ -81,7 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
     if picture is None and arguments.npz is None:
         picture = Path(f"{paths[0].stem}_{paths[1].stem}_matches.png")
 
-    from superglue_ros.drawing import draw_matches
+    drawing = _read_drawing(arguments, draws=picture is not None)
+
     from superglue_ros.images import read_image, write_image
     from superglue_ros.npz import write_npz
 
@@ -94,7 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
     _print_result(paths, (features0, features1), matches)
     print(f"seconds: loading {loading:.2f}, both images {extraction:.2f}, matching {matching:.2f}")
     if picture is not None:
-        write_image(picture, draw_matches(image0, image1, features0, features1, matches))
+        write_image(picture, _draw((image0, image1), (features0, features1), matches, drawing))
         print(f"wrote {picture}")
     if arguments.npz is not None:
         write_npz(arguments.npz, features0, features1, matches)
@@ -110,6 +114,33 @@ def _read_configs(arguments: argparse.Namespace) -> tuple[Settings, Settings]:
             "--matcher nearest, or give --superglue-weights that were trained on SIFT"
         )
     return EXTRACTORS[chosen[0]].read(arguments), MATCHERS[chosen[1]].read(arguments)
+
+
+def _read_drawing(arguments: argparse.Namespace, *, draws: bool) -> DrawingConfig:
+    given = [flag_of(name) for name in PICTURE.settings() if name in arguments]
+    if given and not draws:
+        raise InputError(f"{given[0]} is about the picture, and none is asked for: give --output")
+    return PICTURE.read(arguments)
+
+
+def _draw(
+    images: tuple[GreyImage, GreyImage],
+    features: tuple[Features, Features],
+    matches: Matches,
+    config: DrawingConfig,
+) -> GreyImage:
+    """The picture, for which the geometry is estimated where its colours tell of inliers."""
+    from superglue_ros.drawing import draw_matches
+    from superglue_ros.geometry import Case, estimate_two_view_geometry
+
+    inliers = None
+    if config.colour == "inlier":
+        index0, index1 = matches.pairs.T
+        points0, points1 = features[0].keypoints[index0], features[1].keypoints[index1]
+        size = features[1].image_size
+        geometry = estimate_two_view_geometry(points0, points1, size)
+        inliers = None if geometry.case is Case.TOO_FEW_MATCHES else geometry.inliers
+    return draw_matches(*images, *features, matches, config, inliers=inliers)
 
 
 def _load(extractor_config: Settings, matcher_config: Settings) -> tuple[Extractor, Matcher]:

@@ -1,0 +1,139 @@
+"""Where two images stand in one picture.
+
+Images are (H, W) uint8 grey or (H, W, 3) uint8 BGR; (0, 0) is the centre of the top-left pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from superglue_ros.config import DrawingConfig
+from superglue_ros.errors import InputError
+from superglue_ros.features import FloatArray
+from superglue_ros.images import rescale_keypoints
+
+Image = NDArray[np.uint8]
+BgrImage = NDArray[np.uint8]
+Size = tuple[int, int]
+
+GAP = 4
+"""Pixels between the images."""
+
+_BACKGROUND = 48  # of the gap and beside the smaller image: tells itself from black images
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image stands in the picture.
+
+    Attributes:
+        corner: x and y of its top-left pixel.
+        size: (width, height) that it has there.
+    """
+
+    corner: Size
+    size: Size
+
+    def carry(self, points: FloatArray, image_size: Size) -> FloatArray:
+        """(N, 2) pixels of the image, (width, height) as given, to pixels of the picture."""
+        if not len(points):  # of which a message need not know the size
+            return np.zeros((0, 2), np.float32)
+        placed = rescale_keypoints(points, image_size, self.size)
+        return np.asarray(placed + np.array(self.corner, np.float32), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A picture with the images in it.
+
+    Attributes:
+        picture: (H, W, 3) uint8 BGR, to be drawn into.
+        place0: Where the pixels of image 0 are; in layout overlay where those of image 1 are.
+        place1: Where image 1 is.
+        alone: Whether image 1 is the only one.
+    """
+
+    picture: BgrImage
+    place0: Place
+    place1: Place
+    alone: bool
+
+
+def arrange(image0: Image | None, image1: Image, config: DrawingConfig) -> Canvas:
+    """Put two images into one picture, reduced to the size that is wanted.
+
+    Args:
+        image0: None where there is none: image 1 then stands alone.
+        image1: The image that stands right, below, or alone.
+        config: The layout and the size.
+
+    Raises:
+        InputError: An image is of another kind.
+    """
+    _check(image1)
+    if image0 is not None:
+        _check(image0)
+    if image0 is None or config.layout == "overlay":
+        size = _reduced(_size(image1), _scale(_size(image1), 0, 0, config.max_picture_size))
+        place = Place((0, 0), size)
+        return Canvas(_fitted(image1, size), place, place, alone=True)
+    return _both(image0, image1, config)
+
+
+def _both(image0: Image, image1: Image, config: DrawingConfig) -> Canvas:
+    axis = 1 if config.layout == "stacked" else 0
+    (length0, breadth0), (length1, breadth1) = (
+        (size[axis], size[1 - axis]) for size in (_size(image0), _size(image1))
+    )
+    total = [0, 0]
+    total[axis], total[1 - axis] = length0 + length1, max(breadth0, breadth1)
+    scale = _scale((total[0], total[1]), axis, GAP, config.max_picture_size)
+    size0, size1 = (_reduced(_size(image), scale) for image in (image0, image1))
+    corner = [0, 0]
+    corner[axis] = size0[axis] + GAP
+    place0, place1 = Place((0, 0), size0), Place((corner[0], corner[1]), size1)
+    extent = [max(a + b, c) for a, b, c in zip(place1.corner, size1, size0, strict=True)]
+    picture = np.full((extent[1], extent[0], 3), _BACKGROUND, np.uint8)
+    for image, place in ((image0, place0), (image1, place1)):
+        (left, top), (width, height) = place.corner, place.size
+        picture[top : top + height, left : left + width] = _fitted(image, place.size)
+    return Canvas(picture, place0, place1, alone=False)
+
+
+def _scale(size: Size, axis: int, gap: int, max_size: int) -> float:
+    """What the images are reduced by, so that with the gap they keep within the size."""
+    if not max_size:
+        return 1.0
+    room = [max_size, max_size]
+    room[axis] -= gap
+    return min(1.0, *(have / need for have, need in zip(room, size, strict=True)))
+
+
+def _reduced(size: Size, scale: float) -> Size:
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+
+
+def _size(image: Image) -> Size:
+    return image.shape[1], image.shape[0]
+
+
+def _fitted(image: Image, size: Size) -> BgrImage:
+    """A copy of the image in colour and of that size."""
+    if size != _size(image):
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    return image.copy()
+
+
+def _check(image: Image) -> None:
+    if image.dtype != np.uint8 or image.size == 0:
+        raise InputError(
+            f"image must be uint8 with at least one pixel, got {image.shape} {image.dtype}"
+        )
+    if image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3):
+        raise InputError(f"image must be (H, W) grey or (H, W, 3) BGR, got {image.shape}")

@@ -1,0 +1,145 @@
+"""Pictures of matches: both images, what joins them, and what has been counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from superglue_ros.config import DrawingConfig
+from superglue_ros.drawing.colours import NEUTRAL, Flags, MatchColours, match_colours
+from superglue_ros.drawing.layouts import BgrImage, Canvas, Image, arrange
+from superglue_ros.drawing.marks import Pen
+from superglue_ros.drawing.panel import draw_panel
+from superglue_ros.drawing.tails import Tails
+from superglue_ros.errors import InputError
+from superglue_ros.features import Features, FloatArray, IndexArray, Matches
+
+_MATCHED_RADIUS = 2.2
+_UNMATCHED_RADIUS = 1.2
+
+
+def draw_matches(
+    image0: Image | None,
+    image1: Image,
+    features0: Features,
+    features1: Features,
+    matches: Matches,
+    config: DrawingConfig | None = None,
+    *,
+    inliers: Flags | None = None,
+    tails: Tails | None = None,
+    notes: Sequence[str] = (),
+) -> BgrImage:
+    """Draw two images with their keypoints and matches.
+
+    Side by side or stacked, a match is a line from image to image; in layout overlay it is a line
+    on image 1, from where the point was in image 0 to where it is. Colours say how confident a
+    match is (dark blue 0, yellow 1, the most confident on top) or whether it is an inlier (blue
+    dots) or an outlier (red crosses). Keypoints without a match are small grey dots. A panel in the
+    top left corner holds the counts and the colours' key. Nothing found gives the images and the
+    panel.
+
+    Args:
+        image0: (H0, W0) grey or (H0, W0, 3) BGR; the left, the upper, or the one that is overlaid.
+            None where there is none to show: image 1 then stands alone.
+        image1: (H1, W1) grey or (H1, W1, 3) BGR.
+        features0: The keypoints in pixels of image 0; descriptors are not needed.
+        features1: The keypoints in pixels of image 1.
+        matches: The matches of the two.
+        config: Layout, colours and size; the defaults where None.
+        inliers: (K,) bool, which of `matches.pairs` agree with the geometry. None where that is not
+            known: colours then are by confidence, whatever the settings.
+        tails: The tracks of image 1, drawn on it.
+        notes: Lines for the panel below the counts.
+
+    Returns:
+        (H, W, 3) uint8 BGR: the images at their size with 4 pixels between them, or reduced to the
+        `max_picture_size`.
+
+    Raises:
+        InputError: An image is of another kind, or the matches are of other features.
+    """
+    config = config or DrawingConfig()
+    _check(features0, features1, matches, inliers)
+    canvas = arrange(image0, image1, config)
+    points0 = canvas.place0.carry(features0.keypoints, features0.image_size)
+    points1 = canvas.place1.carry(features1.keypoints, features1.image_size)
+    by_inlier = config.colour == "inlier" and inliers is not None
+    colours = match_colours(matches.confidences, inliers if by_inlier else None)
+    pen = Pen(canvas.picture)
+    if not canvas.alone:
+        _draw_unmatched(pen, points0[matches.matches0 < 0])
+    _draw_unmatched(pen, points1[matches.matches1 < 0])
+    if tails is not None:
+        _draw_tails(pen, tails, canvas, features1, matches, colours)
+    has_lines = image0 is not None and not (canvas.alone and tails is not None)
+    _draw_matches(pen, points0, points1, matches.pairs, colours, canvas, has_lines=has_lines)
+    lines = [*_counts(features0, features1, matches, tails), *notes]
+    out = int(np.count_nonzero(colours.outliers))
+    draw_panel(canvas.picture, lines, (len(matches) - out, out) if by_inlier else None)
+    return canvas.picture
+
+
+def _check(
+    features0: Features, features1: Features, matches: Matches, inliers: Flags | None
+) -> None:
+    if (len(matches.matches0), len(matches.matches1)) != (len(features0), len(features1)):
+        raise InputError(
+            f"the matches are of {len(matches.matches0)} and {len(matches.matches1)} keypoints, "
+            f"but {len(features0)} and {len(features1)} were given"
+        )
+    if inliers is not None and len(inliers) != len(matches):
+        raise InputError(f"there are {len(matches)} matches, but {len(inliers)} inlier flags")
+
+
+def _draw_unmatched(pen: Pen, points: FloatArray) -> None:
+    neutral = np.full((len(points), 3), NEUTRAL, np.uint8)
+    pen.dots(points, neutral, radius=_UNMATCHED_RADIUS, rim=False)
+
+
+def _draw_tails(
+    pen: Pen,
+    tails: Tails,
+    canvas: Canvas,
+    features1: Features,
+    matches: Matches,
+    colours: MatchColours,
+) -> None:
+    """Each tail in the colour of its keypoint's match."""
+    of_keypoint = np.full((len(features1), 3), NEUTRAL, np.uint8)
+    of_keypoint[matches.pairs[:, 1]] = colours.colours
+    paths = [canvas.place1.carry(path, features1.image_size) for path in tails.paths]
+    pen.tails(paths, of_keypoint[tails.keypoints])
+
+
+def _draw_matches(
+    pen: Pen,
+    points0: FloatArray,
+    points1: FloatArray,
+    pairs: IndexArray,
+    colours: MatchColours,
+    canvas: Canvas,
+    *,
+    has_lines: bool,
+) -> None:
+    index0, index1 = pairs[colours.order].T
+    shades, outliers = colours.colours[colours.order], colours.outliers[colours.order]
+    if has_lines:
+        pen.lines(points0[index0], points1[index1], shades)
+    ends = [points1[index1]] if canvas.alone else [points0[index0], points1[index1]]
+    for points in ends:
+        pen.crosses(points[outliers], shades[outliers], radius=_MATCHED_RADIUS)
+        pen.dots(points[~outliers], shades[~outliers], radius=_MATCHED_RADIUS, rim=True)
+
+
+def _counts(
+    features0: Features, features1: Features, matches: Matches, tails: Tails | None
+) -> list[str]:
+    mean = f"{matches.confidences.mean():.2f}" if len(matches) else "-"
+    return [
+        f"keypoints {len(features0)} / {len(features1)}",
+        f"matches {len(matches)}",
+        f"mean confidence {mean}",
+        *([] if tails is None else [f"tracks {len(tails)}"]),
+    ]

@@ -1,0 +1,50 @@
+"""Where the tracks of a frame have come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from superglue_ros.features import FloatArray, IndexArray
+from superglue_ros.tracks import Tracks
+
+TAIL_FRAMES = 20
+"""Sightings of a track that its tail goes back."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tails:
+    """The tracks of one frame with their past.
+
+    Attributes:
+        keypoints: (T,) int32, which keypoints of the frame the tracks are.
+        paths: For each track (L, 2) float32 in pixels, its last sighting, in this frame, at the
+            end; L is 1 where the track is new.
+    """
+
+    keypoints: IndexArray
+    paths: list[FloatArray]
+
+    def __len__(self) -> int:
+        """The number of tracks."""
+        return len(self.paths)
+
+
+class TrackTails:
+    """Remembers where tracks have been."""
+
+    def __init__(self) -> None:
+        """Start without a past."""
+        self._paths: dict[int, FloatArray] = {}
+
+    def update(self, tracks: Tracks) -> Tails:
+        """Take the tracks of the next frame; those that have ended are forgotten."""
+        for track in tracks.ended.tolist():
+            self._paths.pop(track, None)
+        paths = []
+        for track, point in zip(tracks.ids.tolist(), tracks.points, strict=True):
+            before = self._paths.get(track, np.zeros((0, 2), np.float32))
+            self._paths[track] = np.concatenate([before[1 - TAIL_FRAMES :], point[None]])
+            paths.append(self._paths[track])
+        return Tails(tracks.keypoints, paths)
