@@ -131,7 +131,8 @@ def _draw(
 ) -> GreyImage:
     """The picture, for which the geometry is estimated where its colours tell of inliers."""
     from superglue_ros.drawing import draw_matches
-    from superglue_ros.geometry import Case, estimate_two_view_geometry
+    from superglue_ros.geometry import estimate_two_view_geometry
+    from superglue_ros.two_view_geometry import Case
 
     inliers = None
     if config.colour == "inlier":
