@@ -119,8 +119,8 @@ def two_view_geometry_fields(geometry: TwoViewGeometry, pairs: IndexArray) -> Fi
     fields: FieldValues = {
         "geometry_case": int(geometry.case),
         "scale": int(geometry.scale),
-        "indices0": pairs[:, 0],
-        "indices1": pairs[:, 1],
+        "indices0": np.ascontiguousarray(pairs[:, 0]),
+        "indices1": np.ascontiguousarray(pairs[:, 1]),
         "inliers": geometry.inliers.astype(np.uint8),
         "inlier_count": int(np.count_nonzero(geometry.inliers)),
         "median_error_px": error if math.isfinite(error) else 0.0,

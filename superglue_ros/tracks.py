@@ -7,7 +7,9 @@ it), or because it turns up where the motion of its neighbours would have taken 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +124,30 @@ class Tracker:
         ids1[index1] = ids0[index0]
         ended.append(self._see(stamp1, points1, ids1))
         return self._seen(stamp1, points1, np.concatenate(ended))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that `restore` needs to go on from here, in another process say."""
+        table = self._table
+        return {
+            "next_id": np.array(self._next_id),
+            "last_sec": np.array(self._last_sec),
+            "ids": table.ids,
+            "points": table.points,
+            "lengths": table.lengths,
+            "missed": table.missed,
+            "frame_secs": np.array(list(self._frames), np.float64),
+            **{f"frame_ids{number}": ids for number, ids in enumerate(self._frames.values())},
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where a state was taken."""
+        self._forget()
+        self._next_id = int(state["next_id"])
+        self._last_sec = float(state["last_sec"])
+        names = ("ids", "points", "lengths", "missed")
+        self._table = _Table(*(np.array(state[name]) for name in names))
+        for number, stamp in enumerate(state["frame_secs"].tolist()):
+            self._frames[stamp] = np.array(state[f"frame_ids{number}"])
 
     def _forget(self) -> None:
         self._table = _Table.of(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))

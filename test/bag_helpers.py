@@ -16,6 +16,7 @@ from superglue_ros.features import GreyImage
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 50_000_000
 IMAGE = "sensor_msgs/msg/Image"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 ROS1, ROS2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.LATEST)
 
@@ -48,6 +49,24 @@ def image_message(image: GreyImage, time_ns: int, types: Any = ROS2) -> Any:
 def compressed_message(image: GreyImage, time_ns: int) -> Any:
     data = cv2.imencode(".png", image)[1].reshape(-1)
     return ROS2.types[COMPRESSED](header=_header(ROS2, time_ns), format="png", data=data)
+
+
+def camera_info(time_ns: int) -> Any:
+    """A calibration of a camera of 160x120 pixels."""
+    fields = dict.fromkeys(ROS2.types[CAMERA_INFO].__dataclass_fields__, 0)
+    fields.pop("__msgtype__", None)
+    fields |= {
+        "header": _header(ROS2, time_ns),
+        "height": 120,
+        "width": 160,
+        "distortion_model": "plumb_bob",
+        "d": np.zeros(5),
+        "k": np.array([150, 0, 80, 0, 150, 60, 0, 0, 1.0]),
+        "r": np.eye(3).reshape(-1),
+        "p": np.array([150, 0, 80, 0, 0, 150, 60, 0, 0, 0, 1, 0.0]),
+        "roi": ROS2.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
+    }
+    return ROS2.types[CAMERA_INFO](**fields)
 
 
 def camera(count: int, topic: str = "/camera", *, shift: int = 0) -> list[tuple[str, int, Any]]:

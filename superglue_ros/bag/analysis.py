@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+
+from superglue_ros.bag.calibration import Cameras
+from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Outputs
+from superglue_ros.config import GeometryConfig, TrackConfig
+from superglue_ros.errors import InputError
+from superglue_ros.geometry import estimate_two_view_geometry
+from superglue_ros.tracks import Tracker, Tracks
+from superglue_ros.two_view_geometry import TwoViewGeometry
 
 
 class Analysis:
@@ -13,18 +25,71 @@ class Analysis:
 
     Args:
         outputs: What is wanted.
-        first_pair: Number of the next pair.
+        config: The settings of geometry and tracks.
+        cameras: The cameras of the images of a pair; None where they are not calibrated.
+
+    Raises:
+        InputError: There are no tracks in the mode.
     """
 
-    def __init__(self, outputs: Outputs, *, first_pair: int) -> None:
-        """Begin with the next pair."""
-        self._outputs = outputs
-        self._next_pair = first_pair
+    def __init__(self, outputs: Outputs, config: BagConfig, cameras: Cameras | None) -> None:
+        """Begin with the first pair."""
+        if outputs.tracks and config.mode == "stereo":
+            raise InputError("there are no tracks in mode stereo; take sequential or keyframe")
+        self._with_geometry = outputs.geometry or outputs.report
+        self._geometry = config.part(GeometryConfig)
+        self._cameras = cameras
+        self._tracker = Tracker(config.part(TrackConfig)) if outputs.tracks else None
+        self._next_pair = 0
 
     def of(self, result: FrameResult) -> FrameResult:
         """The result with its pairs completed."""
-        return dataclasses.replace(result, pairs=[self._completed(pair) for pair in result.pairs])
+        begin = time.perf_counter()
+        pairs = [self._completed(pair) for pair in result.pairs]
+        duration_ms = (time.perf_counter() - begin) * 1e3
+        durations_ms = {**result.durations_ms, "geometry and tracks": duration_ms}
+        return dataclasses.replace(result, pairs=pairs, durations_ms=durations_ms)
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """All that `restore` needs to go on from here."""
+        tracks = {} if self._tracker is None else self._tracker.state()
+        return {"next_pair": np.array(self._next_pair), **tracks}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Go on from where a state was taken."""
+        self._next_pair = int(state["next_pair"])
+        if self._tracker is not None:
+            self._tracker.restore(state)
 
     def _completed(self, pair: MatchedPair) -> MatchedPair:
         number, self._next_pair = self._next_pair, self._next_pair + 1
-        return dataclasses.replace(pair, number=number)
+        return dataclasses.replace(
+            pair, number=number, geometry=self._geometry_of(pair), tracks=self._tracks_of(pair)
+        )
+
+    def _geometry_of(self, pair: MatchedPair) -> TwoViewGeometry | None:
+        if not self._with_geometry:
+            return None
+        index0, index1 = pair.matches.pairs.T
+        features0, features1 = pair.view0.features, pair.view1.features
+        return estimate_two_view_geometry(
+            features0.keypoints[index0],
+            features1.keypoints[index1],
+            features1.image_size,
+            self._cameras,
+            self._geometry,
+        )
+
+    def _tracks_of(self, pair: MatchedPair) -> Tracks | None:
+        if self._tracker is None:
+            return None
+        view0, view1 = pair.view0, pair.view1
+        try:
+            return self._tracker.update(
+                (view0.stamp_sec, view1.stamp_sec),
+                view0.features.keypoints,
+                view1.features.keypoints,
+                pair.matches.pairs,
+            )
+        except InputError:  # a stamp that is there twice: the tracks go on with the next frame
+            return None

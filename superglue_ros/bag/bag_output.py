@@ -11,7 +11,7 @@ from rosbags.rosbag2 import Reader
 
 from superglue_ros.bag.matching import FrameResult
 from superglue_ros.bag.messages import write_result
-from superglue_ros.bag.outputs import Summary, WriteResult
+from superglue_ros.bag.outputs import Outputs, Summary, WriteResult
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.salvage import RawMessage
 from superglue_ros.bag.writer import BagWriter
@@ -24,13 +24,13 @@ class BagOutput:
 
     Args:
         passed: What is copied from the input.
-        with_descriptors: Whether the features hold their descriptors.
+        outputs: What is wanted.
     """
 
-    def __init__(self, passed: PassThrough, *, with_descriptors: bool) -> None:
+    def __init__(self, passed: PassThrough, outputs: Outputs) -> None:
         """Take what decides the content."""
         self._passed = passed
-        self._with_descriptors = with_descriptors
+        self._outputs = outputs
 
     @contextmanager
     def part(self, folder: Path) -> Iterator[WriteResult]:
@@ -38,7 +38,12 @@ class BagOutput:
         with BagWriter(folder / _NAME) as bag:
 
             def write(result: FrameResult) -> None:
-                write_result(bag, result, with_descriptors=self._with_descriptors)
+                write_result(
+                    bag,
+                    result,
+                    with_descriptors=self._outputs.descriptors,
+                    with_geometry=self._outputs.geometry,
+                )
 
             yield write
 

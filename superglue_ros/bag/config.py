@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superglue_ros.config import KeyframeConfig, SyncConfig, setting
+from superglue_ros.config import GeometryConfig, KeyframeConfig, SyncConfig, TrackConfig, setting
 
 
 @dataclass(frozen=True)
-class BagConfig(KeyframeConfig, SyncConfig):
-    """Which images of a bag are matched."""
+class BagConfig(KeyframeConfig, SyncConfig, GeometryConfig, TrackConfig):
+    """Which images of a bag are matched, and what is made of the matches."""
 
     mode: str = setting(
         "sequential",
@@ -33,6 +33,12 @@ class BagConfig(KeyframeConfig, SyncConfig):
         "Seconds between the stamps of two frames above which the sequence starts anew; 0: any.",
         minimum=0.0,
     )
+    camera_info: str = setting(
+        "",
+        "Topic of the camera's calibration, without which geometry has no poses; in stereo of the "
+        "left one's. Not needed where it is camera_info beside the images.",
+    )
+    right_camera_info: str = setting("", "Topic of the right camera's calibration in stereo.")
     batch_size: int = setting(
         1,
         "Frames that go through the extractor together. More is faster on a GPU; the results then "

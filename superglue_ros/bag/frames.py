@@ -51,6 +51,7 @@ class Frames:
         config: Which part of the bag, and which messages belong together.
 
     Attributes:
+        topics: The topic of each camera.
         dropped: Messages that made no frame, by reason; complete after the last frame.
     """
 
@@ -58,14 +59,14 @@ class Frames:
         """Take the bag; iterating reads it."""
         self.dropped: Counter[str] = Counter()
         self._reader = reader
-        self._topics = topics
+        self.topics = tuple(topics)
         self._config = config
 
     @property
     def expected(self) -> int:
         """About how many frames there are, by the counts of the bag."""
         known = {topic.name: topic.count for topic in self._reader.image_topics()}
-        count = min(known.get(topic, 0) for topic in self._topics)
+        count = min(known.get(topic, 0) for topic in self.topics)
         recorded_ns = self._reader.end_ns - self._reader.start_ns
         period = Period.of(self._reader, self._config)
         wanted_ns = min(period.end_ns, self._reader.end_ns) - period.begin_ns
@@ -74,7 +75,7 @@ class Frames:
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames within the wanted time, each Nth of them."""
-        joined = self._stereo() if len(self._topics) > 1 else ((one,) for one in self._messages())
+        joined = self._stereo() if len(self.topics) > 1 else ((one,) for one in self._messages())
         for index, images in enumerate(joined):
             if index % self._config.every == 0:
                 yield Frame(index, images)
@@ -87,18 +88,18 @@ class Frames:
             exact_sync=how.exact_sync, sync_slop_sec=how.sync_slop_sec, process_every_frame=True
         )
         joining = Joining(
-            synchronisers(), config, len(self._topics), lambda *pair: found.append(pair), _nothing
+            synchronisers(), config, len(self.topics), lambda *pair: found.append(pair), _nothing
         )
         for one in self._messages():
-            joining.add(self._topics.index(one.topic), one)
+            joining.add(self.topics.index(one.topic), one)
             yield from found
             found.clear()
-        for index, topic in enumerate(self._topics):
+        for index, topic in enumerate(self.topics):
             self.dropped[f"no partner for {topic}"] += joining.unpaired(index)
             self.dropped[f"no partner for {topic}"] += joining.waiting(index)
 
     def _messages(self) -> Iterator[Recorded]:
-        for one in self._reader.messages(self._topics, *Period.of(self._reader, self._config)):
+        for one in self._reader.messages(self.topics, *Period.of(self._reader, self._config)):
             stamp = one.header.stamp
             if stamp.sec < 0 or stamp.nanosec >= NANOSECONDS:
                 self.dropped["impossible stamp"] += 1

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from superglue_ros.bag.analysis import Analysis
 from superglue_ros.bag.matching import FrameResult, ImageOrigin, ImageView
 from superglue_ros.bag.outputs import Output
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features
 
-_RUN, _STATE, _VIEWS, _LOCK = "run.json", "state.json", "views.npz", "lock"
-_ARRAYS = ("keypoints", "scores", "descriptors")
+_RUN, _STATE, _ARRAYS, _LOCK = "run.json", "state.json", "state.npz", "lock"
+_OF_FEATURES = ("keypoints", "scores", "descriptors")
 
 
 class Journal:
@@ -87,18 +88,26 @@ class Journal:
         """What the next part has to remember of the earlier ones."""
         if not self._views:
             return []
-        with np.load(self.parts[-1] / _VIEWS) as arrays:
+        with np.load(self.parts[-1] / _ARRAYS) as arrays:
             return [_view(known, number, arrays) for number, known in enumerate(self._views)]
 
-    def write_part(self, results: Iterable[FrameResult], outputs: Sequence[Output]) -> None:
-        """Write the results of some frames as the next part."""
+    def restore(self, analysis: Analysis) -> None:
+        """Let the analysis go on from the last part, if there is one."""
+        if self.parts:
+            with np.load(self.parts[-1] / _ARRAYS) as arrays:
+                analysis.restore(arrays)
+
+    def write_part(
+        self, results: Iterable[FrameResult], analysis: Analysis, outputs: Sequence[Output]
+    ) -> None:
+        """Analyse the results of some frames and write them as the next part."""
         unfinished = self.folder / "unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         views: tuple[ImageView, ...] = ()
         with ExitStack() as stack:
             writers = [stack.enter_context(output.part(unfinished)) for output in outputs]
-            for result in results:
+            for result in map(analysis.of, results):
                 for write in writers:
                     write(result)
                 count_result(self.counts, result)
@@ -106,7 +115,8 @@ class Journal:
         self._views = [_known(view) for view in views]
         state = {"next_index": self.next_index, "counts": self.counts, "views": self._views}
         (unfinished / _STATE).write_text(json.dumps(state))
-        np.savez(unfinished / _VIEWS, allow_pickle=False, **_arrays(views))
+        arrays = {**_arrays(views), **analysis.state()}
+        np.savez(unfinished / _ARRAYS, allow_pickle=False, **arrays)
         unfinished.rename(self.folder / f"part_{len(self.parts):06}")
 
     def _check(self, run: str, *, resume: bool) -> None:
@@ -143,7 +153,7 @@ def reasons(counts: Counter[str], kind: str) -> dict[str, int]:
 def _arrays(views: Sequence[ImageView]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for number, view in enumerate(views):
-        arrays |= {f"{name}{number}": getattr(view.features, name) for name in _ARRAYS}
+        arrays |= {f"{name}{number}": getattr(view.features, name) for name in _OF_FEATURES}
         arrays[f"image{number}"] = view.origin.image
     return arrays
 
@@ -163,7 +173,7 @@ def _view(known: dict[str, Any], number: int, arrays: Any) -> ImageView:
     features = Features(
         image_size=(width, height),
         extractor=known["extractor"],
-        **{name: arrays[f"{name}{number}"] for name in _ARRAYS},
+        **{name: arrays[f"{name}{number}"] for name in _OF_FEATURES},
     )
     sec, nanosec, frame_id, time_ns = known["origin"]
     origin = ImageOrigin(sec, nanosec, frame_id, time_ns, arrays[f"image{number}"])

@@ -8,15 +8,24 @@ from superglue_ros.bag.definitions import message_types
 from superglue_ros.bag.matching import FrameResult, ImageOrigin, MatchedPair
 from superglue_ros.bag.writer import BagWriter
 from superglue_ros.features import Features
-from superglue_ros.messages import features_fields, matches_fields
+from superglue_ros.messages import (
+    features_fields,
+    matches_fields,
+    tracks_fields,
+    two_view_geometry_fields,
+)
 
 FEATURES = "superglue_ros/msg/Features"
 MATCHES = "superglue_ros/msg/Matches"
+GEOMETRY = "superglue_ros/msg/TwoViewGeometry"
+TRACKS = "superglue_ros/msg/Tracks"
 TOPICS = ("/features", "/left/features", "/right/features", "/matches", "/geometry", "/tracks")
 """All topics that a run may write."""
 
 
-def write_result(bag: BagWriter, result: FrameResult, *, with_descriptors: bool) -> None:
+def write_result(
+    bag: BagWriter, result: FrameResult, *, with_descriptors: bool, with_geometry: bool
+) -> None:
     """Write what came of one frame, each message at the time of its (newer) image."""
     cameras = ("/left", "/right") if len(result.views) > 1 else ("",)
     for camera, view in zip(cameras, result.views, strict=False):
@@ -24,7 +33,14 @@ def write_result(bag: BagWriter, result: FrameResult, *, with_descriptors: bool)
         message = _message(FEATURES, header=_header(view.origin), **features_fields(features))
         _write(bag, f"{camera}/features", message, view.origin)
     for pair in result.pairs:
-        _write(bag, "/matches", _matches_message(pair), pair.view1.origin)
+        origin = pair.view1.origin
+        _write(bag, "/matches", _matches_message(pair), origin)
+        if with_geometry and pair.geometry is not None:
+            fields = two_view_geometry_fields(pair.geometry, pair.matches.pairs)
+            _write(bag, "/geometry", _message(GEOMETRY, **_headers(pair), **fields), origin)
+        if pair.tracks is not None:
+            fields = tracks_fields(pair.tracks, pair.view1.features.image_size)
+            _write(bag, "/tracks", _message(TRACKS, header=_header(origin), **fields), origin)
 
 
 def _write(bag: BagWriter, topic: str, message: Any, origin: ImageOrigin) -> None:

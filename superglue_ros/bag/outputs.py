@@ -42,6 +42,7 @@ class Summary:
 
     Attributes:
         topics: The topics of the images.
+        calibration: Where the cameras' calibration is from, or why there is none.
         frames: Frames that were read, unusable ones included.
         pairs: Pairs of images that were matched.
         mean_keypoints: Keypoints of an image, on average.
@@ -55,6 +56,7 @@ class Summary:
     """
 
     topics: tuple[str, ...]
+    calibration: str = ""
     frames: int = 0
     pairs: int = 0
     mean_keypoints: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -135,6 +136,15 @@ class BagReader:
         for storage in self._storages:
             for raw in storage.messages(set(topics), begin_ns, end_ns):
                 yield raw, storage.is_ros1
+
+    def first_message(self, topic: str, message_type: str) -> Any:
+        """The first readable message of a topic; None where it has none of that type."""
+        if self.topic_types().get(topic) != message_type:
+            return None
+        for raw, is_ros1 in self.raw_messages([topic], self.start_ns, self.end_ns):
+            with suppress(Exception):  # whatever wrong bytes come to
+                return _deserialized(raw, ros1=is_ros1)
+        return None
 
     def messages(self, topics: Sequence[str], begin_ns: int, end_ns: int) -> Iterator[Recorded]:
         """The messages of some topics of images within a time; the files one after the other.

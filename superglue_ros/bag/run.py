@@ -14,6 +14,7 @@ from typing import Any
 
 from superglue_ros.bag.analysis import Analysis
 from superglue_ros.bag.bag_output import BagOutput
+from superglue_ros.bag.calibration import find_cameras
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frame, Frames, Period
 from superglue_ros.bag.journal import Journal, reasons
@@ -25,6 +26,7 @@ from superglue_ros.bag.tables import NpzFiles, matches_table, tracks_table
 from superglue_ros.bag.topics import choose_topics
 from superglue_ros.errors import InputError
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.installation import version
 from superglue_ros.synchroniser import NANOSECONDS
 
 PART_FRAMES = 64
@@ -95,21 +97,23 @@ class BagRun:
         begin = time.perf_counter()
         topics = choose_topics(reader, self._config)
         frames = Frames(reader, topics, self._config)
+        cameras, calibration = find_cameras(reader, topics, self._config)
+        analysis = Analysis(self._outputs, self._config, cameras)
         outputs = self._writers(reader)
         identity = self._identity(reader, topics, extractor, matcher)
         folder = self._output.with_name(f"{self._output.name}.partial")
         with Journal(folder, identity, resume=resume) as journal:
             matching = FrameMatching(self._config, extractor, matcher)
             matching.restore(journal.views())
-            analysis = Analysis(self._outputs, first_pair=journal.counts["pairs"])
+            journal.restore(analysis)
             results = _reported(
-                map(analysis.of, matching.results(_from(frames, journal.next_index))),
+                matching.results(_from(frames, journal.next_index)),
                 lambda count: on_frame(count, frames.expected),
                 done=journal.counts["frames"],
             )
             for part in _parts(results, self._config.batch_size):
-                journal.write_part(part, outputs)
-            summary = _summary(reader, frames, journal, topics)
+                journal.write_part(part, analysis, outputs)
+            summary = _summary(reader, frames, journal, calibration)
             if not summary.frames:
                 shutil.rmtree(journal.folder)
                 raise InputError(
@@ -126,7 +130,7 @@ class BagRun:
         wanted = self._outputs
         period = Period.of(reader, self._config)
         passed = PassThrough(reader, wanted.pass_through, period)
-        writers: list[Output] = [BagOutput(passed, with_descriptors=wanted.descriptors)]
+        writers: list[Output] = [BagOutput(passed, wanted)]
         if wanted.npz:
             writers.append(NpzFiles())
         if wanted.csv:
@@ -161,19 +165,19 @@ class BagRun:
             "topics": list(topics),
             "settings": dataclasses.asdict(self._config),
             "outputs": dataclasses.asdict(self._outputs),
-            "extractor": [extractor.name, dataclasses.asdict(extractor.config)],
-            "matcher": [matcher.name, dataclasses.asdict(matcher.config)],
+            "version": version(),
+            "extractor": [extractor.name, extractor.engine, dataclasses.asdict(extractor.config)],
+            "matcher": [matcher.name, matcher.engine, dataclasses.asdict(matcher.config)],
         }
 
 
-def _summary(
-    reader: BagReader, frames: Frames, journal: Journal, topics: tuple[str, ...]
-) -> Summary:
+def _summary(reader: BagReader, frames: Frames, journal: Journal, calibration: str) -> Summary:
     counts = journal.counts
     unusable = reasons(counts, "unusable")
     dropped = frames.dropped + Counter({"unusable image": sum(unusable.values())})
     return Summary(
-        topics=topics,
+        topics=frames.topics,
+        calibration=calibration,
         frames=counts["frames"],
         pairs=counts["pairs"],
         mean_keypoints=counts["keypoints"] / max(1, counts["images"]),

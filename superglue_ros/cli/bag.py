@@ -57,9 +57,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--descriptors", action="store_true", help="put the descriptors into the features too"
     )
     parser.add_argument(
+        "--geometry", action="store_true", help="write the geometry of each pair to /geometry"
+    )
+    parser.add_argument("--tracks", action="store_true", help="write tracks to /tracks")
+    parser.add_argument(
         "--npz", action="store_true", help="write OUTPUT/pairs/NUMBER.npz too, as match --npz does"
     )
-    parser.add_argument("--csv", action="store_true", help="write OUTPUT/matches.csv too")
+    parser.add_argument(
+        "--csv",
+        action="store_true",
+        help="write OUTPUT/matches.csv too, and with --tracks OUTPUT/tracks.csv",
+    )
     parser.add_argument(
         "--pass-through",
         nargs="*",
@@ -118,6 +126,8 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
     passed: list[str] | None = arguments.pass_through
     return Outputs(
         descriptors=arguments.descriptors,
+        geometry=arguments.geometry,
+        tracks=arguments.tracks,
         npz=arguments.npz,
         csv=arguments.csv,
         pass_through=() if passed is None else tuple(passed) or None,

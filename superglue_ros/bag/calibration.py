@@ -1,0 +1,75 @@
+"""The calibrations that a bag holds of its cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from superglue_ros.bag.config import BagConfig
+from superglue_ros.bag.reader import BagReader
+from superglue_ros.cameras import Camera
+from superglue_ros.errors import InputError
+
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+Cameras = tuple[Camera, Camera]
+
+
+def find_cameras(
+    reader: BagReader, topics: Sequence[str], config: BagConfig
+) -> tuple[Cameras | None, str]:
+    """The cameras of the two images of a pair, by the first message of their calibration.
+
+    Args:
+        reader: The bag.
+        topics: The topics of the images, one or left and right.
+        config: Names the topics of the calibrations, where they are not beside the images.
+
+    Returns:
+        The cameras, or None where there is none that can be used; and in words where they are from,
+        or why there are none.
+
+    Raises:
+        InputError: A topic that is named holds no calibration.
+    """
+    named = (config.camera_info, config.right_camera_info)[: len(topics)]
+    found = []
+    sources = []
+    for topic, given in zip(topics, named, strict=True):
+        source = given or _beside(topic)
+        message = reader.first_message(source, CAMERA_INFO)
+        if message is None and given:
+            raise InputError(f"{reader.path} has no calibration (CameraInfo) on {given}")
+        if message is None:
+            return None, f"none: no calibration on {source}"
+        try:
+            found.append(_camera(message, rectified="rect" in PurePosixPath(topic).name))
+        except InputError as error:
+            return None, f"none: {source}: {error}"
+        sources.append(source)
+    return (found[0], found[-1]), ", ".join(sources)
+
+
+def _beside(topic: str) -> str:
+    """Where image_transport has the calibration of an image topic."""
+    path = PurePosixPath(topic)
+    if path.name == "compressed":
+        path = path.parent
+    return str(path.parent / "camera_info")
+
+
+def _camera(message: Any, *, rectified: bool) -> Camera:
+    """The camera of a CameraInfo as rosbags reads it, with the capitals of ROS 1 or those of 2."""
+
+    def matrix(name: str) -> Any:
+        return np.array(getattr(message, name, getattr(message, name.upper(), ())), np.float64)
+
+    projection = matrix("p").reshape(3, 4)
+    if rectified:
+        return Camera.pinhole(projection[:, :3])
+    rectification = matrix("r").reshape(3, 3)
+    model = message.distortion_model
+    return Camera(matrix("k").reshape(3, 3), matrix("d"), model, rectification, projection)
