@@ -9,6 +9,7 @@ import torch
 from superglue_ros.networks import (
     non_maximum_suppression,
     sample_descriptors,
+    select_fixed,
     select_keypoints,
 )
 
@@ -173,3 +174,32 @@ def test_descriptors_are_interpolated_bilinearly_to_unit_length(rng: np.random.G
 
 def test_no_keypoints_have_no_descriptors() -> None:
     assert sample_descriptors(torch.zeros(0, 2), torch.ones(256, 3, 4)).shape == (0, 256)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (9, 9), (20, 30), (64, 48)])
+@pytest.mark.parametrize("count", [1, 7, 300])
+def test_fixed_shapes_hold_the_same_keypoints(
+    shape: tuple[int, int], count: int, rng: np.random.Generator
+) -> None:
+    """Few values, so that many are equal, and the cut goes through equal ones."""
+    drawn = rng.choice([0.0, 0.1, 0.25, 0.2500001, 1e-30, 0.9], (3, *shape), p=[0.5] + [0.1] * 5)
+    scores = torch.from_numpy(drawn.astype(np.float32))
+    for threshold in (0.0, 0.1):
+        keypoints, confidences, counts = select_fixed(scores, threshold, count)
+        assert keypoints.shape == (3, count, 2)
+        for index, image in enumerate(scores):
+            expected, expected_confidences = select_keypoints(image, threshold, count)
+            found = int(counts[index])
+            assert keypoints[index, :found].tolist() == expected.tolist()
+            assert torch.equal(confidences[index, :found], expected_confidences)
+            assert not confidences[index, found:].any()
+
+
+def test_descriptors_of_a_batch_are_those_of_each_image(rng: np.random.Generator) -> None:
+    maps = torch.from_numpy(rng.normal(size=(3, 16, 6, 9)))
+    keypoints = torch.from_numpy(rng.uniform((4, 4), (67, 43), (3, 5, 2)))
+    together = sample_descriptors(keypoints, maps)
+    for index in range(3):
+        torch.testing.assert_close(
+            together[index], sample_descriptors(keypoints[index], maps[index])
+        )

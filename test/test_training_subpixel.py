@@ -26,3 +26,10 @@ def test_borders_and_nothing_are_handled() -> None:
     moved = soft_argmax(heat, torch.tensor([[0.0, 0.0], [7.0, 7.0]]))
     assert torch.isfinite(moved).all()
     assert soft_argmax(heat, torch.zeros(0, 2)).shape == (0, 2)
+
+
+def test_images_of_a_batch_are_moved_each_by_itself() -> None:
+    heat, keypoints = torch.rand(3, 20, 30), torch.randint(0, 20, (3, 6, 2)).float()
+    together = soft_argmax(heat, keypoints)
+    for index in range(3):
+        torch.testing.assert_close(together[index], soft_argmax(heat[index], keypoints[index]))

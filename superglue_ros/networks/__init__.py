@@ -3,6 +3,7 @@
 from superglue_ros.networks.keypoints import (
     non_maximum_suppression,
     sample_descriptors,
+    select_fixed,
     select_keypoints,
 )
 from superglue_ros.networks.optimal_transport import (
@@ -22,5 +23,6 @@ __all__ = [
     "non_maximum_suppression",
     "optimal_transport",
     "sample_descriptors",
+    "select_fixed",
     "select_keypoints",
 ]

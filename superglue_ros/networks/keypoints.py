@@ -11,6 +11,9 @@ from superglue_ros.networks.superpoint import STRIDE
 BORDER = 4
 """Pixels along the border of the image where no keypoint is taken."""
 
+_PLACE_BITS = 32
+"""Bits of a sorting key that hold where a score was; the bits of the score are above them."""
+
 
 def _window_maximum(scores: Tensor, radius: int) -> Tensor:
     return F.max_pool2d(scores, kernel_size=2 * radius + 1, stride=1, padding=radius)
@@ -60,6 +63,37 @@ def select_keypoints(scores: Tensor, threshold: float, max_keypoints: int) -> tu
     return keypoints.to(scores.dtype), found[order]
 
 
+def select_fixed(scores: Tensor, threshold: float, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`select_keypoints` for a batch, in shapes that do not depend on what is found.
+
+    So a GPU need not report to the host in between. Equal scores come in reading order here too.
+
+    Args:
+        scores: (B, H, W) probabilities after non-maximum suppression.
+        threshold: A keypoint's probability is above this, at least 0.
+        count: Places K for the keypoints of each image.
+
+    Returns:
+        Keypoints (B, K, 2), their scores (B, K), descending, and how many of the K are keypoints
+        (B,), the first ones; the others have score 0 and lie somewhere in the image.
+    """
+    height, width = scores.shape[1:]
+    rows, columns = max(0, height - 2 * BORDER), max(0, width - 2 * BORDER)
+    inner = scores[:, BORDER : BORDER + rows, BORDER : BORDER + columns].float()
+    inner = torch.where(inner > threshold, inner, 0.0).flatten(1)
+    inner = F.pad(inner, (0, max(0, count - inner.shape[1])))
+    # Bits of positive floats order as the floats do; the place below them makes each key unique
+    last = inner.shape[1] - 1
+    places = torch.arange(last, -1, -1, device=scores.device)
+    keys = (inner.view(torch.int32).long() << _PLACE_BITS) | places
+    best = keys.topk(count, dim=1).values
+    places = last - (best & ((1 << _PLACE_BITS) - 1))
+    confidences = (best >> _PLACE_BITS).int().view(torch.float32)
+    x, y = places % max(1, columns), places // max(1, columns)
+    found = (confidences > 0).sum(dim=1)
+    return torch.stack([x, y], dim=2).float() + BORDER, confidences, found
+
+
 def sample_descriptors(keypoints: Tensor, descriptor_map: Tensor) -> Tensor:
     """Read descriptors at keypoints, bilinearly, and bring them to unit length.
 
@@ -67,17 +101,21 @@ def sample_descriptors(keypoints: Tensor, descriptor_map: Tensor) -> Tensor:
     every published weight was trained with it.
 
     Args:
-        keypoints: (N, 2), x and y in pixels of the network's input image.
-        descriptor_map: (D, h, w) of unit length over D, one position for each 8x8 cell.
+        keypoints: (N, 2) or (B, N, 2), x and y in pixels of the network's input image.
+        descriptor_map: (D, h, w) or (B, D, h, w) of unit length over D, one position for each 8x8
+            cell.
 
     Returns:
-        (N, D) descriptors of unit length.
+        (N, D) or (B, N, D) descriptors of unit length.
     """
-    height, width = descriptor_map.shape[1:]
-    size = keypoints.new_tensor([width, height])
+    if keypoints.ndim == 2:
+        return sample_descriptors(keypoints[None], descriptor_map[None])[0]
     offset = STRIDE / 2 - 0.5
-    grid = (keypoints - offset) / (size * STRIDE - offset - 1) * 2 - 1  # (N, 2) in [-1, 1]
-    sampled = F.grid_sample(
-        descriptor_map[None], grid[None, None], mode="bilinear", align_corners=True
-    )  # (1, D, 1, N)
-    return F.normalize(sampled[0, :, 0], dim=0).T.contiguous()
+    height, width = descriptor_map.shape[2:]
+    x, y = (
+        (keypoints[:, :, axis] - offset) / (cells * STRIDE - offset - 1) * 2 - 1  # in [-1, 1]
+        for axis, cells in ((0, width), (1, height))
+    )
+    grid = torch.stack([x, y], dim=2)[:, None]  # (B, 1, N, 2)
+    sampled = F.grid_sample(descriptor_map, grid, mode="bilinear", align_corners=True)
+    return F.normalize(sampled[:, :, 0], dim=1).mT.contiguous()  # of (B, D, N)

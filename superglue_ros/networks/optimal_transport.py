@@ -143,13 +143,12 @@ def mutual_matches(
     """
     inner = probabilities[:, :-1, :-1]
     best0, best1 = inner.max(dim=2), inner.max(dim=1)
-    none = best0.indices.new_tensor(-1)
 
     def one_side(forward: Tensor, backward: Tensor, maxima: Tensor) -> tuple[Tensor, Tensor]:
         own = torch.arange(forward.shape[1], device=forward.device)
         mutual = backward.gather(1, forward) == own
-        scores = torch.where(mutual, maxima, torch.zeros_like(maxima))
-        return torch.where(mutual & (maxima > threshold), forward, none), scores
+        scores = torch.where(mutual, maxima, 0.0)
+        return torch.where(mutual & (maxima > threshold), forward, -1), scores
 
     matches0, scores0 = one_side(best0.indices, best1.indices, best0.values)
     matches1, scores1 = one_side(best1.indices, best0.indices, best1.values)
