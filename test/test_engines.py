@@ -93,7 +93,7 @@ def test_a_superpoint_engine_that_computes_something_else_is_refused(
     with caplog.at_level(logging.WARNING):
         extractor = SuperPointExtractor(device="cpu")
     assert extractor.engine == "torch"
-    assert "engine other (auto) does not compute superpoint as it should" in caplog.text
+    assert "engine other, precision auto, does not run superpoint as it should" in caplog.text
 
 
 @pytest.mark.parametrize("change", [nothing_matched, matched_to_neighbours])
@@ -107,6 +107,18 @@ def test_a_superglue_engine_that_computes_something_else_is_refused(
         matcher = SuperGlueMatcher(device="cpu")
     assert matcher.engine == "torch"
     assert "matches are the same" in caplog.text
+
+
+def test_an_engine_that_breaks_is_refused(
+    install: Callable[[Any], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def superpoint_engine(self, loaded: Any, options: EngineOptions) -> Any:
+            raise RuntimeError("illegal instruction")
+
+    install(Broken())
+    assert SuperPointExtractor(device="cpu").engine == "torch"
+    assert "RuntimeError: illegal instruction" in caplog.text
 
 
 def test_an_engine_that_gives_the_same_is_taken(

@@ -75,7 +75,7 @@ class FusedSuperGlue(nn.Module):
             assert isinstance(layer, AttentionalPropagation)
             change, change_bias = _weights(layer.mlp[3])
             if change.any():
-                layers.append(_FusedLayer(layer, constant, dtype, is_cross=index % 2 == 1))
+                layers.append(FusedLayer(layer, constant, dtype, is_cross=index % 2 == 1))
             constant = constant + change_bias
         self.layers = nn.ModuleList(layers)
         weight, bias = _weights(network.final_proj)
@@ -99,7 +99,7 @@ class FusedSuperGlue(nn.Module):
         return similarity / math.sqrt(dim)
 
 
-class _FusedLayer(nn.Module):
+class FusedLayer(nn.Module):
     """One layer of the graph network; see `FusedSuperGlue`."""
 
     def __init__(

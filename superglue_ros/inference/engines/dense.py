@@ -11,6 +11,7 @@ from torch import Tensor
 from superglue_ros.config import DetectionConfig
 from superglue_ros.features import GreyImage
 from superglue_ros.inference.engines.interface import Detections
+from superglue_ros.inference.suppression import suppress_on_host
 from superglue_ros.networks import non_maximum_suppression, sample_descriptors, select_keypoints
 from superglue_ros.networks.subpixel import soft_argmax
 from superglue_ros.networks.superpoint import STRIDE
@@ -51,7 +52,7 @@ class DenseSuperPoint:
         batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))[:, None]
         probabilities, descriptor_maps = self.maps(batch.to(self._device, non_blocking=True))
         probabilities = probabilities[:, :height, :width]
-        suppressed = non_maximum_suppression(probabilities, config.nms_radius)
+        suppressed = self._suppressed(probabilities, config.nms_radius)
         for index, mask in enumerate(usable):
             if _is_plain(images[index]):
                 suppressed[index] = 0
@@ -61,6 +62,12 @@ class DenseSuperPoint:
             _select(*maps, config)
             for maps in zip(suppressed, probabilities, descriptor_maps, strict=True)
         ]
+
+    def _suppressed(self, probabilities: Tensor, radius: int) -> Tensor:
+        if self._device.type != "cpu":
+            return non_maximum_suppression(probabilities, radius)
+        maps = [suppress_on_host(one.numpy(), radius) for one in probabilities]
+        return torch.from_numpy(np.stack(maps))
 
 
 def _select(

@@ -29,10 +29,13 @@ Engine = TypeVar("Engine")
 
 EXACT = "torch"
 
-MODULES = {EXACT: "exact"}
+MODULES = {EXACT: "exact", "onnxruntime": "onnxruntime_engine"}
 """The module of this folder that makes the engines of each name; see `EngineModule`."""
 
-AUTOMATIC: dict[tuple[str, str], tuple[str, ...]] = {}
+AUTOMATIC: dict[tuple[str, str], tuple[str, ...]] = {
+    ("superpoint", "cpu"): ("onnxruntime",),
+    ("superglue", "cpu"): ("onnxruntime",),
+}
 """By network and type of device what `auto` tries, the first that runs and passes; else `EXACT`."""
 
 _logger = logging.getLogger(__name__)
@@ -92,19 +95,22 @@ def _select(
     for name in _candidates(network, config.engine, options):
         try:
             engine = make(name, options)
+            problem = difference(engine, exact)
         except EngineUnavailableError:
             if config.engine != "auto":
                 raise
             continue
-        problem = difference(engine, exact)
+        except Exception as error:  # whatever the libraries behind it raise, there is another way
+            problem = f"{type(error).__name__}: {error}"
         if not problem:
             return name, engine
         _logger.warning(
-            "engine %s (%s) does not compute %s as it should: %s; taking the exact one",
+            "engine %s, precision %s, does not run %s as it should (%s): taking %s in fp32",
             name,
             config.precision,
             network,
             problem,
+            EXACT,
         )
     return EXACT, exact
 

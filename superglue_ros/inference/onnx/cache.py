@@ -1,0 +1,60 @@
+"""Exported networks, kept between runs in the user's cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+import superglue_ros
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def cached(network: Network, export: Callable[[Network], bytes]) -> bytes:
+    """The exported network, from the cache folder where it is there.
+
+    A file that cannot be written is done without: the export takes a second.
+    """
+    path = cache_folder() / f"{export.__name__}-{_digest(network)}.onnx"
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    content = export(network)
+    with contextlib.suppress(OSError):
+        _write(path, content)
+    return content
+
+
+def cache_folder() -> Path:
+    """Where this package keeps what it can make again."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "superglue_ros"
+
+
+def _digest(network: nn.Module) -> str:
+    """Of everything that an export depends on: weights, code and PyTorch."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    package = Path(superglue_ros.__file__).parent
+    for folder in ("networks", "inference"):
+        for path in sorted((package / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file under its name at once: other processes read and write it too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        new.write_bytes(content)
+        new.replace(path)
