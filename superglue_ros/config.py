@@ -302,6 +302,14 @@ class GeometryConfig(EpipolarConfig):
         maximum=1000.0,
         live=True,
     )
+    max_pose_deviation_deg: float = setting(
+        5.0,
+        "Largest standard deviation in degrees of the rotation and of the direction of translation "
+        "with which a pose is given.",
+        minimum=0.0,
+        maximum=180.0,
+        live=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ camera 1: X1 = R X0 + t, x to the right, y down, z forward.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from superglue_ros.cameras import Camera, Matrix, Points
 from superglue_ros.config import GeometryConfig
 from superglue_ros.errors import InputError
+from superglue_ros.pose_uncertainty import PoseEvidence, pose_deviations_deg
 from superglue_ros.two_view_geometry import Case, Scale, TwoViewGeometry
 from superglue_ros.two_view_models import (
     Fit,
@@ -78,16 +80,46 @@ def estimate_two_view_geometry(
     if max(homography.count, epipolar.count) < max(config.min_inliers, chance):
         return TwoViewGeometry(Case.NO_CONSENSUS, np.zeros(len(points0), bool))
     if not _has_parallax(homography, epipolar, image_size, config):
-        return _without_parallax(points0, points1, homography, pose, cameras, config)
-    return TwoViewGeometry(
-        Case.GENERAL,
-        epipolar.inliers,
-        epipolar.median_error_px,
-        fundamental=epipolar.matrix,
-        essential=None if pose is None else essential_matrix(*pose),
-        rotation=None if pose is None else pose[0],
-        translation=None if pose is None else pose[1],
-        scale=Scale.NONE if pose is None else Scale.UP_TO,
+        return _without_parallax(points0, points1, homography, pose, cameras, image_size, config)
+    found = TwoViewGeometry(
+        Case.GENERAL, epipolar.inliers, epipolar.median_error_px, fundamental=epipolar.matrix
+    )
+    if pose is None or cameras is None:
+        return found
+    found = dataclasses.replace(found, essential=essential_matrix(*pose))
+    covariance = _certainty(pose, points0, points1, epipolar, cameras, image_size, config)
+    if covariance is None:
+        return dataclasses.replace(found, case=Case.UNCERTAIN)
+    return _with_pose(found, pose, covariance)
+
+
+def _certainty(
+    pose: Pose,
+    points0: Points,
+    points1: Points,
+    fit: Fit,
+    cameras: tuple[Camera, Camera],
+    image_size: tuple[int, int],
+    config: GeometryConfig,
+) -> Matrix | None:
+    """The covariance of a pose that was found with these inliers; None where it may be another."""
+    inliers0, inliers1 = points0[fit.inliers], points1[fit.inliers]
+    evidence = PoseEvidence(pose, inliers0, inliers1, cameras, config.max_epipolar_error_px)
+    covariance = evidence.covariance()
+    if max(pose_deviations_deg(covariance)) > config.max_pose_deviation_deg:
+        return None
+    wrong = len(points0) - fit.count
+    return covariance if evidence.lead() >= _chance_lead(wrong, image_size, config) else None
+
+
+def _with_pose(geometry: TwoViewGeometry, pose: Pose, covariance: Matrix) -> TwoViewGeometry:
+    rotation, translation = pose
+    return dataclasses.replace(
+        geometry,
+        rotation=rotation,
+        translation=translation,
+        scale=Scale.UP_TO,
+        pose_covariance=covariance,
     )
 
 
@@ -104,19 +136,29 @@ def _chance_inliers(count: int, image_size: tuple[int, int], config: GeometryCon
     Those expected for one placed blindly, six standard deviations for the choice of the best of
     many, and those through which its seven degrees of freedom lead it.
     """
+    expected = count * _chance_share(image_size, config)
+    return expected + 6 * math.sqrt(expected) + 10
+
+
+def _chance_lead(count: int, image_size: tuple[int, int], config: GeometryConfig) -> float:
+    """By how many matches one direction of motion may lead because of so many wrong matches.
+
+    Four standard deviations of those that it finds, and a few that count where there are none.
+    """
+    return 4 * math.sqrt(count * _chance_share(image_size, config)) + 3
+
+
+def _chance_share(image_size: tuple[int, int], config: GeometryConfig) -> float:
+    """Share of wrong matches that lie near their epipolar line, at its longest, by chance."""
     width, height = image_size
     band_px = 2 * math.sqrt(2) * config.max_epipolar_error_px
-    share = min(1.0, band_px * math.hypot(width, height) / max(1, width * height))
-    expected = count * share
-    return expected + 6 * math.sqrt(expected) + 10
+    return min(1.0, band_px * math.hypot(width, height) / max(1, width * height))
 
 
 def _has_parallax(
     homography: Fit, epipolar: Fit, image_size: tuple[int, int], config: GeometryConfig
 ) -> bool:
     """Whether an epipolar geometry holds for more than a homography and chance explain."""
-    if homography.count < config.min_inliers:
-        return True
     off = homography.errors > CLEARLY_OFF * point_error_px(config)
     left_out = int(np.count_nonzero(epipolar.inliers & off))
     chance = _chance_inliers(int(np.count_nonzero(off)), image_size, config)
@@ -129,6 +171,7 @@ def _without_parallax(
     homography: Fit,
     pose: Pose | None,
     cameras: tuple[Camera, Camera] | None,
+    image_size: tuple[int, int],
     config: GeometryConfig,
 ) -> TwoViewGeometry:
     """Tell apart the ways in which one homography can explain the matches."""
@@ -146,15 +189,16 @@ def _without_parallax(
         possible = poses_of_plane(homography, points0, cameras)
         if not _is_confirmed(pose, possible, points0, points1, cameras, config):
             pose = None
-    return TwoViewGeometry(
+    found = TwoViewGeometry(
         Case.PLANAR,
         homography.inliers,
         homography.median_error_px,
         homography=homography.matrix / np.linalg.norm(homography.matrix),
-        rotation=None if pose is None else pose[0],
-        translation=None if pose is None else pose[1],
-        scale=Scale.NONE if pose is None else Scale.UP_TO,
     )
+    if pose is None or cameras is None:
+        return found
+    covariance = _certainty(pose, points0, points1, homography, cameras, image_size, config)
+    return found if covariance is None else _with_pose(found, pose, covariance)
 
 
 def _is_confirmed(

@@ -17,6 +17,7 @@ from superglue_ros.geometry import estimate_two_view_geometry
 from superglue_ros.images import read_image
 from superglue_ros.inference.nearest import NearestMatcher
 from superglue_ros.inference.sift import SiftExtractor
+from superglue_ros.pose_uncertainty import pose_deviations_deg
 from superglue_ros.two_view_geometry import Case, TwoViewGeometry
 from superglue_ros.two_view_models import sampson_errors, transfer_errors
 
@@ -192,6 +193,51 @@ def test_chance_matches_give_no_geometry(count: int, calibrated: bool) -> None:
     assert not found.inliers.any()
     assert found.rotation is None
     assert found.fundamental is None
+
+
+def test_few_right_matches_with_little_motion_give_the_right_direction_or_none() -> None:
+    """Nearly all matches agree with any direction; a few wrong ones decide which is best."""
+    cases = []
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        translation = random.normal(size=3)
+        translation *= 0.05 / np.linalg.norm(translation)
+        view = matched_views(ROTATION, translation, count=250, wrong_share=0.88, seed=seed)
+        found = estimate(view)
+        cases.append(found.case)
+        if found.case in (Case.GENERAL, Case.PLANAR) and found.translation is not None:
+            assert direction_error_deg(found, translation) < 20
+        if found.case == Case.UNCERTAIN:
+            assert found.rotation is found.translation is found.pose_covariance is None
+            assert found.essential is not None
+    assert Case.UNCERTAIN in cases
+
+
+def test_the_covariance_tells_how_far_poses_are_off() -> None:
+    """Squared errors over their covariance have the mean of a chi-squared variable: 2 and 3."""
+    true = TRANSLATION / np.linalg.norm(TRANSLATION)
+    of_direction, of_rotation = [], []
+    for seed in range(40):
+        found = estimate(matched_views(count=200, seed=seed))
+        assert found.pose_covariance is not None
+        across = np.linalg.svd(found.translation[None])[2][1:]
+        off = across @ (true - found.translation)
+        turn = cv2.Rodrigues(ROTATION @ found.rotation.T)[0][:, 0]
+        parts = found.pose_covariance[:3, :3], found.pose_covariance[3:, 3:]
+        of_direction.append(off @ np.linalg.solve(across @ parts[0] @ across.T, off))
+        of_rotation.append(turn @ np.linalg.solve(parts[1], turn))
+        assert abs(found.translation @ parts[0] @ found.translation) < 1e-12
+    assert 1.2 < np.mean(of_direction) < 3.5
+    assert 2.0 < np.mean(of_rotation) < 5.0
+
+
+def test_a_pose_less_certain_than_asked_for_is_not_given() -> None:
+    view = matched_views(count=60)
+    found = estimate(view)
+    assert found.case == Case.GENERAL
+    deviation_deg = max(pose_deviations_deg(found.pose_covariance))
+    assert 0.05 < deviation_deg < 3
+    assert estimate(view, max_pose_deviation_deg=0.9 * deviation_deg).case == Case.UNCERTAIN
 
 
 @pytest.mark.parametrize("place", [(7.0, 9.0), None])
