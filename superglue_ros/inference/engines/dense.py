@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from superglue_ros.config import DetectionConfig
 from superglue_ros.features import GreyImage
@@ -52,16 +53,29 @@ class DenseSuperPoint:
         batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))[:, None]
         probabilities, descriptor_maps = self.maps(batch.to(self._device, non_blocking=True))
         probabilities = probabilities[:, :height, :width]
-        suppressed = self._suppressed(probabilities, config.nms_radius)
-        for index, mask in enumerate(usable):
-            if _is_plain(images[index]):
-                suppressed[index] = 0
-            elif mask is not None:
-                suppressed[index] *= torch.from_numpy(mask).to(self._device) != 0
+        allowed = _allowed(images, usable)
+        if allowed is None:
+            suppressed = self._suppressed(probabilities, config.nms_radius)
+        else:
+            suppressed = self._suppressed_within(
+                allowed.to(self._device), probabilities, config.nms_radius
+            )
         return [
             _select(*maps, config)
             for maps in zip(suppressed, probabilities, descriptor_maps, strict=True)
         ]
+
+    def _suppressed_within(self, allowed: Tensor, probabilities: Tensor, radius: int) -> Tensor:
+        """The local maxima of what is allowed, bool (B, H, W).
+
+        What is not allowed suppresses nothing; but a pixel on the slope of a peak beyond the edge
+        is no peak.
+        """
+        suppressed = self._suppressed(torch.where(allowed, probabilities, 0.0), radius)
+        beyond = torch.where(allowed, 0.0, probabilities)[:, None]
+        reach = min(1, radius)
+        slope = F.max_pool2d(beyond, 2 * reach + 1, stride=1, padding=reach)[:, 0]
+        return torch.where(probabilities >= slope, suppressed, 0.0)
 
     def _suppressed(self, probabilities: Tensor, radius: int) -> Tensor:
         if self._device.type != "cpu":
@@ -80,6 +94,17 @@ def _select(
     if config.subpixel:
         keypoints = soft_argmax(probabilities, keypoints)
     return Detections(keypoints, scores, sample_descriptors(keypoints, descriptor_map))
+
+
+def _allowed(images: Sequence[GreyImage], usable: Sequence[GreyImage | None]) -> Tensor | None:
+    """Where keypoints may be, bool (B, H, W); None where that is everywhere."""
+    allowed = np.ones((len(images), *images[0].shape), bool)
+    for index, (image, mask) in enumerate(zip(images, usable, strict=True)):
+        if _is_plain(image):
+            allowed[index] = False
+        elif mask is not None:
+            allowed[index] = mask != 0
+    return None if allowed.all() else torch.from_numpy(allowed)
 
 
 def _is_plain(image: GreyImage) -> bool:
