@@ -36,7 +36,9 @@ class Analysis:
         """Begin with the first pair."""
         if outputs.tracks and config.mode == "stereo":
             raise InputError("there are no tracks in mode stereo; take sequential or keyframe")
-        self._with_geometry = outputs.geometry or outputs.report
+        self._with_geometry = (
+            outputs.geometry or outputs.report or (outputs.video and config.colour == "inlier")
+        )
         self._geometry = config.part(GeometryConfig)
         self._cameras = cameras
         self._tracker = Tracker(config.part(TrackConfig)) if outputs.tracks else None

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from superglue_ros.config import GeometryConfig, KeyframeConfig, SyncConfig, TrackConfig, setting
+from superglue_ros.config import (
+    DrawingConfig,
+    GeometryConfig,
+    KeyframeConfig,
+    SyncConfig,
+    TrackConfig,
+    setting,
+)
 
 
 @dataclass(frozen=True)
-class BagConfig(KeyframeConfig, SyncConfig, GeometryConfig, TrackConfig):
+class BagConfig(KeyframeConfig, SyncConfig, GeometryConfig, TrackConfig, DrawingConfig):
     """Which images of a bag are matched, and what is made of the matches."""
 
     mode: str = setting(

@@ -22,8 +22,11 @@ from superglue_ros.bag.matching import FrameMatching, FrameResult
 from superglue_ros.bag.outputs import Output, Outputs, Summary
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.reader import BagReader
+from superglue_ros.bag.report.output import Report
 from superglue_ros.bag.tables import NpzFiles, matches_table, tracks_table
 from superglue_ros.bag.topics import choose_topics
+from superglue_ros.bag.video import Video
+from superglue_ros.config import DrawingConfig
 from superglue_ros.errors import InputError
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.installation import version
@@ -99,8 +102,8 @@ class BagRun:
         frames = Frames(reader, topics, self._config)
         cameras, calibration = find_cameras(reader, topics, self._config)
         analysis = Analysis(self._outputs, self._config, cameras)
-        outputs = self._writers(reader)
         identity = self._identity(reader, topics, extractor, matcher)
+        outputs = self._writers(reader, identity)
         folder = self._output.with_name(f"{self._output.name}.partial")
         with Journal(folder, identity, resume=resume) as journal:
             matching = FrameMatching(self._config, extractor, matcher)
@@ -125,7 +128,7 @@ class BagRun:
             summary.elapsed_sec = time.perf_counter() - begin
         return summary
 
-    def _writers(self, reader: BagReader) -> list[Output]:
+    def _writers(self, reader: BagReader, identity: dict[str, Any]) -> list[Output]:
         """What writes the outputs; the bag comes first, as it makes their folder."""
         wanted = self._outputs
         period = Period.of(reader, self._config)
@@ -137,6 +140,10 @@ class BagRun:
             writers.append(matches_table())
         if wanted.csv and wanted.tracks:
             writers.append(tracks_table())
+        if wanted.video:
+            writers.append(Video(self._config.part(DrawingConfig)))
+        if wanted.report:
+            writers.append(Report(self._input.name, identity))
         return writers
 
     def _finish(

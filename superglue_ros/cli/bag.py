@@ -69,6 +69,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write OUTPUT/matches.csv too, and with --tracks OUTPUT/tracks.csv",
     )
     parser.add_argument(
+        "--video",
+        action="store_true",
+        help="write the match pictures as OUTPUT/matches.mp4 (H.264) too; needs: pip install av",
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="write OUTPUT/report.html too: time line, worst and best pairs, latency",
+    )
+    parser.add_argument(
         "--pass-through",
         nargs="*",
         metavar="TOPIC",
@@ -130,6 +140,8 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
         tracks=arguments.tracks,
         npz=arguments.npz,
         csv=arguments.csv,
+        video=arguments.video,
+        report=arguments.report,
         pass_through=() if passed is None else tuple(passed) or None,
     )
 
