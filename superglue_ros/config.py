@@ -432,14 +432,20 @@ class NetworkNodeConfig(DeviceConfig, NodeConfig):
 
 
 @dataclass(frozen=True)
-class CameraConfig(Settings):
-    """Image topics and the masks on them."""
+class ImageTopicConfig(Settings):
+    """How images come."""
 
     image_transport: str = setting(
         "raw",
         "raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage at IMAGE/compressed.",
         choices=("raw", "compressed"),
     )
+
+
+@dataclass(frozen=True)
+class CameraConfig(ImageTopicConfig):
+    """Image topics and the masks on them."""
+
     mask_file: str = setting(
         "", "Image file of the camera's size, of the left camera's in stereo: no keypoint where 0."
     )
@@ -506,4 +512,21 @@ class PipelineNodeConfig(MatchingNodeConfig, CameraConfig, DetectionConfig, Assi
     )
     superglue_weights: str = setting(
         "superglue", "Name of shipped SuperGlue weights, or path of a checkpoint."
+    )
+
+
+@dataclass(frozen=True)
+class MatchVisualizerNodeConfig(DrawingConfig, ImageTopicConfig, NodeConfig):
+    """The match_visualizer_node."""
+
+    mode: str = setting(
+        "mono",
+        "mono: both images of a pair come on image; stereo: on left/image and right/image.",
+        choices=("mono", "stereo"),
+    )
+    sync_queue_size: int = setting(
+        60,
+        "Images kept until their matches come, and matches kept until their images come.",
+        minimum=2,
+        maximum=1000,
     )

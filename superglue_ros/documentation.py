@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from superglue_ros.config import (
+    MatchVisualizerNodeConfig,
     PipelineNodeConfig,
     Setting,
     Settings,
@@ -22,6 +23,7 @@ NODES: dict[str, type[Settings]] = {
     "superpoint": SuperPointNodeConfig,
     "superglue": SuperGlueNodeConfig,
     "pipeline": PipelineNodeConfig,
+    "match_visualizer": MatchVisualizerNodeConfig,
 }
 BLOCK = re.compile(r"(<!-- begin parameters -->\n).*?(<!-- end parameters -->)", re.DOTALL)
 

@@ -116,5 +116,9 @@ def synchronisers() -> Synchronisers:
 
 def stamp_nanoseconds(message: Any) -> int:
     """The stamp in the header of a message, in nanoseconds."""
-    stamp = message.header.stamp
-    return int(stamp.sec * NANOSECONDS + stamp.nanosec)
+    return header_nanoseconds(message.header)
+
+
+def header_nanoseconds(header: Any) -> int:
+    """The stamp in a header, in nanoseconds."""
+    return int(header.stamp.sec * NANOSECONDS + header.stamp.nanosec)

@@ -61,7 +61,7 @@ def draw_matches(
         InputError: An image is of another kind, or the matches are of other features.
     """
     config = config or DrawingConfig()
-    _check(features0, features1, matches, inliers)
+    _check(features0, features1, matches, inliers, tails)
     canvas = arrange(image0, image1, config)
     points0 = canvas.place0.carry(features0.keypoints, features0.image_size)
     points1 = canvas.place1.carry(features1.keypoints, features1.image_size)
@@ -82,7 +82,11 @@ def draw_matches(
 
 
 def _check(
-    features0: Features, features1: Features, matches: Matches, inliers: Flags | None
+    features0: Features,
+    features1: Features,
+    matches: Matches,
+    inliers: Flags | None,
+    tails: Tails | None,
 ) -> None:
     if (len(matches.matches0), len(matches.matches1)) != (len(features0), len(features1)):
         raise InputError(
@@ -91,6 +95,9 @@ def _check(
         )
     if inliers is not None and len(inliers) != len(matches):
         raise InputError(f"there are {len(matches)} matches, but {len(inliers)} inlier flags")
+    if tails is not None and len(tails) and tails.keypoints.max() >= len(features1):
+        last = tails.keypoints.max()
+        raise InputError(f"a track is keypoint {last} of {len(features1)}: of other matches?")
 
 
 def _draw_unmatched(pen: Pen, points: FloatArray) -> None:

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from superglue_ros.drawing import BgrImage
 from superglue_ros.features import Features, IndexArray, Matches
 from superglue_ros.messages import (
     FieldValues,
@@ -37,6 +39,7 @@ __all__ = [
     "assignment_to_message",
     "features_from_message",
     "features_to_message",
+    "image_to_message",
     "matches_from_message",
     "matches_to_message",
     "tracks_from_message",
@@ -48,6 +51,19 @@ __all__ = [
 Message = TypeVar("Message")
 
 _TYPE_CODES = {"uint8": "B", "int32": "i", "int64": "q", "float32": "f"}
+
+
+def image_to_message(image: BgrImage, header: Header) -> Image:
+    """A colour image (H, W, 3) under a header."""
+    height, width, channels = image.shape
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding="bgr8",
+        step=width * channels,
+        data=array.array("B", image.tobytes()),
+    )
 
 
 def features_to_message(features: Features, header: Header) -> FeaturesMessage:

@@ -15,6 +15,9 @@ from superglue_ros.nodes.inputs import Stream, TopicInput
 from superglue_ros.nodes.tally import Tally
 from superglue_ros.synchroniser import NANOSECONDS, synchronisers
 
+SideStream = tuple[Stream, Callable[[Any], None]]
+"""A topic and what takes its messages."""
+
 
 class FrameInputs:
     """Subscribes to the topics of a node and joins their messages to frames.
@@ -25,6 +28,7 @@ class FrameInputs:
         config: How to subscribe and to join.
         tally: Where messages are counted that make no frame.
         on_frame: Called with one message of each topic.
+        side_streams: Topics that make no frames, and what is called with their messages.
         warn: Called with a line on each message that cannot be used.
 
     Attributes:
@@ -38,6 +42,7 @@ class FrameInputs:
         config: TransportConfig,
         tally: Tally,
         on_frame: Callable[..., None],
+        side_streams: Sequence[SideStream],
         warn: Callable[[str], None],
     ) -> None:
         """Subscribe."""
@@ -56,15 +61,18 @@ class FrameInputs:
             TopicInput(node, stream, config, functools.partial(self._take, handler, refused))
             for stream, handler, refused in zip(streams, handlers, self._refused, strict=True)
         ]
+        self._side_inputs = [
+            TopicInput(node, stream, config, handler) for stream, handler in side_streams
+        ]
 
     @property
     def topics(self) -> list[str]:
         """Full names of the topics."""
-        return [one.topic for one in self._inputs]
+        return [one.topic for one in self._all_inputs]
 
     def follow_publishers(self) -> None:
         """Subscribe anew where a publisher's reliability has changed."""
-        for one in self._inputs:
+        for one in self._all_inputs:
             one.follow_publisher()
 
     def counts(self) -> Counter[str]:
@@ -77,12 +85,17 @@ class FrameInputs:
 
     def counts_by_topic(self) -> dict[str, Counter[str]]:
         """For each topic, where there are several, what became of its messages before they met."""
-        if self._joining is None:
+        if len(self._all_inputs) == 1:
             return {}
-        return {
+        counts = {
             one.topic: Counter(received=one.received) + refused + self._joined_counts(index)
             for index, (one, refused) in enumerate(zip(self._inputs, self._refused, strict=True))
         }
+        return counts | {one.topic: Counter(received=one.received) for one in self._side_inputs}
+
+    @property
+    def _all_inputs(self) -> list[TopicInput]:
+        return [*self._inputs, *self._side_inputs]
 
     def _joined_counts(self, index: int) -> Counter[str]:
         if self._joining is None:
@@ -107,7 +120,7 @@ class FrameInputs:
 
     def close(self) -> None:
         """Unsubscribe and put the counts into the tally."""
-        for one in self._inputs:
+        for one in self._all_inputs:
             one.close()
         counts = self.counts()
         self._tally.drop("the node was deactivated", counts.pop("waiting", 0))

@@ -17,7 +17,7 @@ from superglue_ros.config import NodeConfig
 from superglue_ros.errors import InputError
 from superglue_ros.nodes.configured_node import WARNING_PERIOD_SEC, ConfiguredNode
 from superglue_ros.nodes.diagnostics import PERIOD_SEC, Reporter
-from superglue_ros.nodes.frame_inputs import FrameInputs
+from superglue_ros.nodes.frame_inputs import FrameInputs, SideStream
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.tally import Tally
 from superglue_ros.nodes.transitions import logged
@@ -72,6 +72,14 @@ class FrameNode(ConfiguredNode[Config]):
         """The topics of which one message each makes a frame."""
         raise NotImplementedError
 
+    def side_streams(self) -> list[SideStream]:
+        """Further topics, which make no frames, and what is called with their messages."""
+        return []
+
+    def take(self, *messages: Any) -> None:
+        """Take the messages of a frame; a subclass may let it wait before it is handed over."""
+        self.hand_over(*messages)
+
     def process(self, messages: Messages) -> None:
         """Work on the messages of one frame; may raise InputError or DeviceError."""
         raise NotImplementedError
@@ -93,6 +101,14 @@ class FrameNode(ConfiguredNode[Config]):
 
     # What a subclass uses
 
+    def hand_over(self, *messages: Any) -> None:
+        """Have a frame worked on."""
+        frame = Frame(messages, time.monotonic())
+        while self._worker is not None and not self.ended.is_set():
+            if self._worker.put(frame, timeout_sec=END_CHECK_SEC):
+                return
+        self._tally.drop("the node was deactivated", len(messages))
+
     def run_between_frames(self, job: Callable[[], None]) -> bool:
         """Run a job in the thread that works on frames; False while the node is not active."""
         if self._worker is None:
@@ -112,7 +128,13 @@ class FrameNode(ConfiguredNode[Config]):
             on_dropped=lambda frame, reason: self._tally.drop(reason, len(frame.messages)),
         )
         self._inputs = FrameInputs(
-            self, self.streams(), self.config, self._tally, self._hand_over, self.warn
+            self,
+            self.streams(),
+            self.config,
+            self._tally,
+            self.take,
+            self.side_streams(),
+            self.warn,
         )
         self._inputs.enabled = self._enabled
         self._watch.begin_anew()
@@ -156,13 +178,6 @@ class FrameNode(ConfiguredNode[Config]):
         """
         counts = self._tally.so_far()
         return counts if self._inputs is None else counts + self._inputs.counts()
-
-    def _hand_over(self, *messages: Any) -> None:
-        frame = Frame(messages, time.monotonic())
-        while self._worker is not None and not self.ended.is_set():
-            if self._worker.put(frame, timeout_sec=END_CHECK_SEC):
-                return
-        self._tally.drop("the node was deactivated", len(messages))
 
     def _work(self, frame: Frame) -> None:
         """Process a frame in the worker's thread, whatever comes."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from superglue_ros.config import CameraConfig
+from superglue_ros.config import CameraConfig, ImageTopicConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
 from superglue_ros.image_decoding import image_decoder
@@ -23,6 +23,13 @@ class ImageFrame(NamedTuple):
 
     images: list[GreyImage]
     masks: list[GreyImage | None]
+
+
+def image_stream(topic: str, config: ImageTopicConfig) -> Stream:
+    """A topic of images, raw or compressed."""
+    if config.image_transport == "compressed":
+        return Stream(topic, CompressedImage, "/compressed")
+    return Stream(topic, Image)
 
 
 class ImageSource:
@@ -52,9 +59,7 @@ class ImageSource:
     @property
     def streams(self) -> list[Stream]:
         """The image topics, and after them the mask topics where they are used."""
-        compressed = self._config.image_transport == "compressed"
-        message_type, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
-        streams = [Stream(f"{camera}image", message_type, suffix) for camera in self.cameras]
+        streams = [image_stream(f"{camera}image", self._config) for camera in self.cameras]
         if self._config.use_mask_topic:
             streams += [Stream(f"{camera}mask", Image) for camera in self.cameras]
         return streams

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,8 +26,8 @@ from superglue_ros.demo.results import Pair
 from superglue_ros.demo.scenes import Scene
 from superglue_ros.drawing import BgrImage
 from superglue_ros.msg import Features, Matches
-from superglue_ros.nodes.conversions import matches_from_message
-from superglue_ros.synchroniser import NANOSECONDS
+from superglue_ros.nodes.conversions import image_to_message, matches_from_message
+from superglue_ros.synchroniser import NANOSECONDS, header_nanoseconds, stamp_nanoseconds
 
 SPIN_SEC = 0.1
 START_TIMEOUT_SEC = 120.0
@@ -156,7 +155,7 @@ class Player:
         def on_message(data: bytes) -> None:
             now = time.time_ns()
             message = deserialize_message(data, message_type)
-            self._arrivals[topic, _nanoseconds(message.header)] = Arrival(message, now)
+            self._arrivals[topic, stamp_nanoseconds(message)] = Arrival(message, now)
             self._counts[absolute_topic] += 1
             if self._is_recorded(message):
                 self._bag.write(absolute_topic, type_name, data, now)
@@ -177,7 +176,9 @@ class Player:
     def _publish(self, frame: tuple[BgrImage, ...], *, recorded: bool = False) -> int:
         """Publish an image for each camera; returns their stamp in nanoseconds."""
         messages = [
-            _image_message(image, f"{camera.replace('/', '_')}camera_optical_frame")
+            image_to_message(
+                image, Header(frame_id=f"{camera.replace('/', '_')}camera_optical_frame")
+            )
             for image, camera in zip(frame, self._scene.cameras, strict=True)
         ]
         now = time.time_ns()
@@ -204,11 +205,12 @@ class Player:
     def _is_recorded(self, message: Any) -> bool:
         """Whether a message is about recorded images only."""
         headers = [getattr(message, name) for name in _HEADERS if hasattr(message, name)]
-        return all(_nanoseconds(header) in self._recorded for header in headers)
+        return all(header_nanoseconds(header) in self._recorded for header in headers)
 
     def _pair(self, matches: Arrival) -> Pair:
         stamp0, stamp1 = (
-            _nanoseconds(header) for header in (matches.message.header0, matches.message.header1)
+            header_nanoseconds(header)
+            for header in (matches.message.header0, matches.message.header1)
         )
         image_topics = self._topics("image")
         features_ns = max(self._arrivals[t, stamp1].time_ns for t in self._topics("features"))
@@ -229,21 +231,5 @@ class Player:
         return NodeError(f"{what} within {after_sec:.0f} s; messages received: {counts}")
 
 
-def _image_message(image: BgrImage, frame_id: str) -> Image:
-    height, width, channels = image.shape
-    return Image(
-        header=Header(frame_id=frame_id),
-        height=height,
-        width=width,
-        encoding="bgr8",
-        step=width * channels,
-        data=array.array("B", image.tobytes()),
-    )
-
-
 def _image(message: Image) -> BgrImage:
     return np.array(message.data, np.uint8).reshape(message.height, message.width, 3)
-
-
-def _nanoseconds(header: Header) -> int:
-    return int(header.stamp.sec * NANOSECONDS + header.stamp.nanosec)
