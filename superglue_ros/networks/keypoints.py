@@ -16,7 +16,9 @@ _PLACE_BITS = 32
 
 
 def _window_maximum(scores: Tensor, radius: int) -> Tensor:
-    return F.max_pool2d(scores, kernel_size=2 * radius + 1, stride=1, padding=radius)
+    side = 2 * radius + 1
+    of_rows = F.max_pool2d(scores, kernel_size=(1, side), stride=1, padding=(0, radius))
+    return F.max_pool2d(of_rows, kernel_size=(side, 1), stride=1, padding=(radius, 0))
 
 
 def non_maximum_suppression(scores: Tensor, radius: int) -> Tensor:

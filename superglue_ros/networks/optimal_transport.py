@@ -18,7 +18,7 @@ Counts = tuple[Tensor, Tensor]
 """Of a padded batch the true number of keypoints in image 0 and image 1, each (B,) integers."""
 
 
-def _with_dustbins(scores: Tensor, bin_score: Tensor, counts: Counts | None) -> Tensor:
+def with_dustbins(scores: Tensor, bin_score: Tensor, counts: Counts | None) -> Tensor:
     """(B, N, M) scores to (B, N+1, M+1), the dustbins and the padding filled with `bin_score`."""
     batch, rows, columns = scores.shape
     if counts is not None:
@@ -80,7 +80,7 @@ def log_optimal_transport(
     Returns:
         (B, N+1, M+1) log of the assignment probabilities, the dustbins last.
     """
-    couplings = _with_dustbins(scores, bin_score, counts)
+    couplings = with_dustbins(scores, bin_score, counts)
     mass = _marginals(scores, counts)
     log_rows, log_columns = mass.rows.log()[:, :, None], mass.columns.log()[:, None]
     v = torch.zeros_like(couplings[:, :1])  # (B, 1, M+1)
@@ -112,7 +112,7 @@ def optimal_transport(
         (B, N+1, M+1) assignment probabilities, the dustbins last.
     """
     scores, bin_score = scores.float(), bin_score.float()
-    couplings = _with_dustbins(scores, bin_score, counts)
+    couplings = with_dustbins(scores, bin_score, counts)
     if couplings.amax() - couplings.amin() > MAX_EXPONENT_RANGE:
         return log_optimal_transport(scores, bin_score, iterations, counts).exp()
     mass = _marginals(scores, counts)

@@ -1,0 +1,1 @@
+"""Triton kernels for CUDA devices; Triton comes with PyTorch for CUDA."""
