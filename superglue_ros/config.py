@@ -182,10 +182,12 @@ class DetectionConfig(ImageConfig):
         maximum=64,
         live=True,
     )
-    subpixel: bool = setting(
-        False,
-        "Move keypoints to the centre of mass of the probabilities around them; off gives whole "
-        "network pixels, as published weights were made for.",
+    subpixel: str = setting(
+        "auto",
+        "on moves keypoints to the centre of mass of the probabilities around them, off gives "
+        "whole network pixels, as published weights were made for; auto is on for weights that are "
+        "known to gain by it, such as the shipped ones.",
+        choices=("auto", "on", "off"),
         live=True,
     )
     mask_border: int = setting(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import StereoPair
+from safetensors.torch import save_file
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage
@@ -25,7 +27,7 @@ def network() -> SuperPoint:
 
 
 def assert_same(found: Features, expected: Features) -> None:
-    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-4)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
     np.testing.assert_allclose(found.descriptors, expected.descriptors, atol=1e-4)
     assert found.image_size == expected.image_size
@@ -56,10 +58,10 @@ def test_features_are_in_pixels_of_the_image_with_unit_descriptors(
 
 @torch.inference_mode()
 def test_scores_are_the_networks_at_the_keypoints(
-    extractor: SuperPointExtractor, network: SuperPoint, make_image: MakeImage
+    network: SuperPoint, make_image: MakeImage
 ) -> None:
     image = make_image(104, 136)
-    features = extractor.extract(image)
+    features = SuperPointExtractor(subpixel="off").extract(image)
     logits, _ = network.heads(torch.from_numpy(image / 255).float()[None, None])
     probabilities = detector_probabilities(logits)[0].numpy()
     columns, rows = features.keypoints.astype(int).T
@@ -68,10 +70,10 @@ def test_scores_are_the_networks_at_the_keypoints(
 
 @torch.inference_mode()
 def test_a_size_that_is_no_multiple_of_8_is_padded_at_its_end(
-    extractor: SuperPointExtractor, network: SuperPoint, make_image: MakeImage
+    network: SuperPoint, make_image: MakeImage
 ) -> None:
     image = make_image(99, 133)
-    features = extractor.extract(image)
+    features = SuperPointExtractor(subpixel="off").extract(image)
     padded = np.zeros((104, 136), np.float32)
     padded[:99, :133] = image / 255
     padded[99:] = padded[98]
@@ -133,7 +135,8 @@ def test_the_limit_keeps_the_most_confident(
 
 def test_keypoints_lie_farther_apart_than_the_radius(make_image: MakeImage) -> None:
     for radius in (4, 9):
-        points = SuperPointExtractor(nms_radius=radius).extract(make_image(120, 160)).keypoints
+        extractor = SuperPointExtractor(nms_radius=radius, subpixel="off")
+        points = extractor.extract(make_image(120, 160)).keypoints
         distances = np.abs(points[:, None] - points).max(axis=2)
         np.fill_diagonal(distances, np.inf)
         assert distances.min() == radius + 1
@@ -190,7 +193,7 @@ def test_keypoints_are_taken_where_the_mask_is_not_0(
 ) -> None:
     image = make_image(120, 160)
     mask = np.repeat(np.repeat(rng.integers(0, 2, (30, 40), dtype=np.uint8), 4, 0), 4, 1) * 200
-    extractor = SuperPointExtractor(resize=resize)
+    extractor = SuperPointExtractor(resize=resize, subpixel="off")
     (free,) = extractor.extract_tensors([image])
     (masked,) = extractor.extract_tensors([image], [mask])
     assert (mask[pixels_of(free)] == 0).any()
@@ -214,8 +217,9 @@ def test_far_from_the_mask_the_keypoints_are_those_without_it(
 
 def test_a_masked_keypoint_does_not_suppress_its_neighbour(make_image: MakeImage) -> None:
     image = make_image(120, 160)
-    peaks = SuperPointExtractor(nms_radius=1, max_keypoints=4096).extract(image).keypoints
-    extractor = SuperPointExtractor(nms_radius=6)
+    every = SuperPointExtractor(nms_radius=1, max_keypoints=4096, subpixel="off")
+    peaks = every.extract(image).keypoints
+    extractor = SuperPointExtractor(nms_radius=6, subpixel="off")
     kept = extractor.extract(image).keypoints
     suppressed = [one for one in peaks.tolist() if one not in kept.tolist()]
     shadows = np.abs(np.array(suppressed)[:, None] - kept[None]).max(axis=2) <= 6
@@ -231,12 +235,24 @@ def test_a_masked_keypoint_does_not_suppress_its_neighbour(make_image: MakeImage
 
 def test_the_slope_of_a_masked_peak_is_no_keypoint(make_image: MakeImage) -> None:
     image = make_image(120, 160)
-    extractor = SuperPointExtractor()
+    extractor = SuperPointExtractor(subpixel="off")
     for x, y in extractor.extract(image).keypoints.astype(int)[:20]:
         mask = np.ones_like(image)
         mask[y, x] = 0  # the peak alone, so that its neighbours are higher than all that is left
         (masked,) = extractor.extract_tensors([image], [mask])
         assert (np.abs(masked.keypoints.numpy() - [x, y]).max(axis=1) > 1).all()
+
+
+def test_subpixel_keypoints_stay_where_the_mask_is_not_0(
+    make_image: MakeImage, rng: np.random.Generator
+) -> None:
+    image = make_image(120, 160)
+    mask = np.repeat(np.repeat(rng.integers(0, 2, (60, 80), dtype=np.uint8), 2, 0), 2, 1)
+    extractor = SuperPointExtractor(resize=0, subpixel="on")
+    (masked,) = extractor.extract_tensors([image], [mask])
+    assert len(masked) > 5
+    assert (masked.keypoints != masked.keypoints.round()).any()
+    assert (mask[pixels_of(masked)] > 0).all()
 
 
 def test_a_mask_does_not_cost_keypoints_of_the_budget(make_image: MakeImage) -> None:
@@ -249,7 +265,8 @@ def test_a_mask_does_not_cost_keypoints_of_the_budget(make_image: MakeImage) -> 
 
 
 def test_a_border_can_be_left_out(make_image: MakeImage) -> None:
-    keypoints = SuperPointExtractor(mask_border=30).extract(make_image(120, 160)).keypoints
+    extractor = SuperPointExtractor(mask_border=30, subpixel="off")
+    keypoints = extractor.extract(make_image(120, 160)).keypoints
     assert len(keypoints) > 5
     assert (keypoints >= 30).all()
     assert (keypoints <= [160 - 31, 120 - 31]).all()
@@ -330,7 +347,7 @@ def test_subpixel_keypoints_lie_near_the_whole_ones_and_more_often_where_the_tru
         SuperPointExtractor(
             max_keypoints=512, resize=0, device="cpu", subpixel=subpixel
         ).extract_batch(images)
-        for subpixel in (False, True)
+        for subpixel in ("off", "on")
     )
     moved = np.abs(fine[0].keypoints - whole[0].keypoints)
     assert 0 < moved.max() < 2
@@ -344,3 +361,19 @@ def test_subpixel_keypoints_lie_near_the_whole_ones_and_more_often_where_the_tru
         return float(np.mean(error[np.isfinite(error)] < 1))
 
     assert share_within_one_pixel(fine) > share_within_one_pixel(whole)
+
+
+def test_auto_takes_subpixel_keypoints_for_shipped_weights_and_whole_ones_for_others(
+    stereo_pair: StereoPair, tmp_path: Path, network: SuperPoint
+) -> None:
+    unknown = tmp_path / "unknown.safetensors"
+    save_file(network.state_dict(), unknown)
+
+    def keypoints(**settings: str) -> np.ndarray:
+        extractor = SuperPointExtractor(max_keypoints=50, device="cpu", **settings)
+        return extractor.extract(stereo_pair.left).keypoints
+
+    fine, whole = keypoints(subpixel="on"), keypoints(subpixel="off")
+    assert not np.array_equal(fine, whole)
+    np.testing.assert_array_equal(keypoints(), fine)
+    np.testing.assert_array_equal(keypoints(weights=str(unknown)), whole)

@@ -15,7 +15,15 @@ from superglue_ros.training.checkpoint import read_checkpoint, write_checkpoint
 from superglue_ros.training.config import LoopConfig
 from superglue_ros.training.export import MAX_PIECE_BYTES, export_weights, split_file
 from superglue_ros.training.history import History, read_history
-from superglue_ros.training.loop import CHECKPOINT, LOG, MEASURE_TO, Loop, rate_share
+from superglue_ros.training.loop import (
+    CHECKPOINT,
+    LOG,
+    MEASURE_TO,
+    Loop,
+    ParameterGroup,
+    one_rate,
+    rate_share,
+)
 from superglue_ros.training.plot import plot_log
 
 CPU = torch.device("cpu")
@@ -32,6 +40,9 @@ class Regression:
         self.network = nn.Sequential(
             nn.Linear(2, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 1)
         )
+
+    def parameter_groups(self, network: nn.Module) -> list[ParameterGroup]:
+        return one_rate(network)
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         points = torch.rand(32, 2, generator=generator)
@@ -53,6 +64,19 @@ def test_the_loss_decreases_and_the_average_follows(tmp_path: Path) -> None:
     validated = [e["validation at one"] for e in loop.history.entries if "validation at one" in e]
     assert abs(validated[-1] - 2) < abs(validated[0] - 2)
     assert len(validated) == 3
+
+
+def test_a_group_of_rate_0_does_not_learn(tmp_path: Path) -> None:
+    class LastBiasFixed(Regression):
+        def parameter_groups(self, network: nn.Module) -> list[ParameterGroup]:
+            bias, *others = reversed(list(network.parameters()))
+            return [{"params": others, "rate": 1.0}, {"params": [bias], "rate": 0.0}]
+
+    stage = LastBiasFixed()
+    before = {name: value.clone() for name, value in stage.network.named_parameters()}
+    Loop(stage, CONFIG.updated(weight_decay=0.0), tmp_path).run()
+    same = {n for n, value in stage.network.named_parameters() if torch.equal(value, before[n])}
+    assert same == {"3.bias"}
 
 
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:

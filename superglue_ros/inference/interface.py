@@ -69,11 +69,12 @@ def check_extractors(
     Args:
         features0: Features of image 0.
         features1: Features of image 1.
-        made_for: The extractor that the matcher was made for, empty where that is not known.
+        made_for: The extractor that the matcher was made for, or its first word where any version
+            will do; empty where that is not known.
     """
     wanted = made_for or features0.extractor
     for features in (features0, features1):
-        if features.extractor != wanted:
+        if features.extractor != wanted and not features.extractor.startswith(f"{wanted} "):
             what = "the matcher was made for" if made_for else "the other image's are from"
             raise InputError(
                 f"features are from extractor {features.extractor!r}, {what} {wanted!r}: "

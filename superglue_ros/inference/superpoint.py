@@ -48,6 +48,7 @@ class SuperPointExtractor:
         loaded = load_superpoint(self.config.weights)
         self._name = loaded.name
         self.licence = loaded.licence
+        self._subpixel = "on" if loaded.subpixel else "off"
         loaded.network.eval()
         self.engine, self._engine = select_superpoint(loaded, self.config, self.device)
 
@@ -93,7 +94,11 @@ class SuperPointExtractor:
             for image, mask in zip(images, masks or [None] * len(images), strict=True)
         ]
         with device_errors(self.device):
-            return self._extract(images, usable, self.config)
+            return self._extract(images, usable, self._decided(self.config))
+
+    def _decided(self, config: SuperPointConfig) -> SuperPointConfig:
+        """The settings without what is left to the weights."""
+        return config.updated(subpixel=self._subpixel) if config.subpixel == "auto" else config
 
     @torch.inference_mode()
     def _extract(

@@ -67,14 +67,13 @@ class CachedExamples:
         total = len(self._files) * PAIRS_IN_FILE
         chosen = torch.randperm(total, generator=generator)[: self._batch].tolist()
         pairs = [self._pair(index) for index in chosen]
-        size = self._files[0]["size"].float()
         if self._varied:
             drawn = [
-                self._vary(pair, strangers, size, count, generator)
+                self._vary(pair, strangers, count, generator)
                 for pair, strangers in zip(pairs, [*pairs[1:], pairs[0]], strict=True)
             ]
         else:
-            drawn = [(_best(pair, count), size.expand(2, 2)) for pair in pairs]
+            drawn = [(_best(pair, count), pair["size"].expand(2, 2)) for pair in pairs]
         return self._examples(drawn)
 
     def _examples(self, drawn: Sequence[tuple[Tensors, Tensor]]) -> Examples:
@@ -99,9 +98,9 @@ class CachedExamples:
         return Examples((side0, side1), sizes, match_places(places0, places1))
 
     def _vary(
-        self, pair: Tensors, strangers: Tensors, size: Tensor, count: int, generator: Generator
+        self, pair: Tensors, strangers: Tensors, count: int, generator: Generator
     ) -> tuple[Tensors, Tensor]:
-        varied, window = _vary(pair, strangers, size, count, generator)
+        varied, window = _vary(pair, strangers, count, generator)
         quarters = int(torch.randint(1, 4, (1,), generator=generator))
         if float(uniform((1,), 0, 1, generator)) < self._turned_share:
             return _turn(varied, window, quarters)
@@ -110,7 +109,7 @@ class CachedExamples:
     def _pair(self, index: int) -> Tensors:
         file = self._files[index // PAIRS_IN_FILE]
         pair = {name: file[name][:, index % PAIRS_IN_FILE] for name in PARTS}
-        return pair | {"descriptors": pair["descriptors"].float()}
+        return pair | {"descriptors": pair["descriptors"].float(), "size": file["size"].float()}
 
 
 def _best(pair: Tensors, count: int) -> Tensors:
@@ -124,10 +123,10 @@ def _take(values: Tensor, order: Tensor) -> Tensor:
 
 
 def _vary(
-    pair: Tensors, strangers: Tensors, size: Tensor, count: int, generator: Generator
+    pair: Tensors, strangers: Tensors, count: int, generator: Generator
 ) -> tuple[Tensors, Tensor]:
     """A window of a pair with `count` keypoints in each image, some of them strangers'."""
-    corner, window = _random_windows(pair, size, count, generator)  # (2, 2), (2,)
+    corner, window = _random_windows(pair, count, generator)  # (2, 2), (2,)
     sides = []
     for side in (0, 1):
         inside = _inside(pair["keypoints"][side] - corner[side], window)
@@ -166,10 +165,9 @@ def _turn(pair: Tensors, window: Tensor, quarters: int) -> tuple[Tensors, Tensor
     return pair | changed, torch.stack([window, size])
 
 
-def _random_windows(
-    pair: Tensors, size: Tensor, count: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def _random_windows(pair: Tensors, count: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Corners (2, 2) of the windows in both images and their common (width, height)."""
+    size = pair["size"]
     found = int((pair["scores"] > 0).sum(dim=1).min())
     share = count * float(uniform((1,), 1, _SPARSEST, generator)) / max(1, found)
     aspect = float(uniform((1,), -0.25, 0.25, generator).exp())

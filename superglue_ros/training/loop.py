@@ -7,7 +7,7 @@ import math
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -31,6 +31,14 @@ _SEED_STRIDE = 1_000_003
 """Seeds of successive steps are this far apart from those of the next `seed`."""
 
 
+ParameterGroup = dict[str, Any]
+
+
+def one_rate(network: nn.Module) -> list[ParameterGroup]:
+    """All parameters in one group, at the learning rate itself."""
+    return [{"params": list(network.parameters()), "rate": 1.0}]
+
+
 class Stage(Protocol):
     """What a stage has to offer to the loop."""
 
@@ -40,6 +48,9 @@ class Stage(Protocol):
     @property
     def network(self) -> nn.Module:
         """What is trained."""
+
+    def parameter_groups(self, network: nn.Module) -> list[ParameterGroup]:
+        """What is learned, each group with the factor on the learning rate as its `rate`."""
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of one batch made with the generator, and figures for the log."""
@@ -63,7 +74,7 @@ class Loop:
         self._network = stage.network.to(stage.device)
         self.averaged = copy.deepcopy(self._network).eval().requires_grad_(False)
         self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            stage.parameter_groups(self._network), weight_decay=config.weight_decay
         )
         self.step = 0
         self.steps = 0 if config.fill_minutes else config.steps
@@ -154,7 +165,8 @@ class Loop:
         generator = Generator(self.stage.device)
         generator.manual_seed(self.config.seed * _SEED_STRIDE + self.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * rate_share(self.step, self.steps, self.config)
+            share = rate_share(self.step, self.steps, self.config)
+            group["lr"] = self.config.learning_rate * group["rate"] * share
         self._network.train()
         loss, figures = self.stage.loss(self._network, generator)
         self._optimizer.zero_grad(set_to_none=True)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from superglue_ros.networks import SuperGlue
+from superglue_ros.networks.superglue import MultiHeadAttention
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,22 @@ class Beginning:
     Attributes:
         cosine_scale: Score of two equal descriptors.
         bin_score: Below the score of a good match, above that of a chance one.
+        attention_scale: What makes attention look at the most similar descriptors from the first
+            step on; 0 leaves it random.
     """
 
     cosine_scale: float
     bin_score: float
+    attention_scale: float = 0.0
 
+
+_RANDOM_SHARE = 0.3
+"""Of the random weights that are left where the identity is added."""
 
 BEGINNINGS = {
     "superpoint": Beginning(cosine_scale=20.0, bin_score=9.0),
     # Any two RootSIFT descriptors are alike, for they have no negative entries
-    "sift": Beginning(cosine_scale=40.0, bin_score=32.0),
+    "sift": Beginning(cosine_scale=40.0, bin_score=32.0, attention_scale=18.0),
 }
 
 
@@ -45,17 +52,29 @@ def warm_start(network: SuperGlue, extractor: str = "superpoint") -> SuperGlue:
         The network.
     """
     for name, parameter in network.named_parameters():
-        if name.startswith(_last_convolutions(network)):
+        if name.startswith(last_convolutions(network)):
             nn.init.zeros_(parameter)
     dim, beginning = network.descriptor_dim, BEGINNINGS[extractor]
     scale = (beginning.cosine_scale * dim**0.5) ** 0.5
     network.final_proj.weight.copy_(torch.eye(dim)[:, :, None] * scale)
     nn.init.zeros_(network.final_proj.bias)  # type: ignore[arg-type]
     network.bin_score.fill_(beginning.bin_score)
+    if beginning.attention_scale:
+        for module in network.gnn.modules():
+            if isinstance(module, MultiHeadAttention):
+                _look_at_the_similar(module, beginning.attention_scale)
     return network
 
 
-def _last_convolutions(network: SuperGlue) -> tuple[str, ...]:
+def _look_at_the_similar(attention: MultiHeadAttention, scale: float) -> None:
+    """Query and key become the scaled feature, the message the feature that was looked at."""
+    query, key, value = attention.proj
+    for projection, gain in ((query, scale), (key, scale), (value, 1.0), (attention.merge, 1.0)):
+        weight = projection.get_parameter("weight")
+        weight.mul_(_RANDOM_SHARE).add_(torch.eye(len(weight))[:, :, None] * gain)
+
+
+def last_convolutions(network: nn.Module) -> tuple[str, ...]:
     """Names of the last layers of the keypoint encoder and of the graph network's branches."""
     branches = [name for name, _ in network.named_modules() if name.endswith((".encoder", ".mlp"))]
     lengths = [len(list(network.get_submodule(name).children())) for name in branches]

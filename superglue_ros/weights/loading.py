@@ -30,13 +30,16 @@ class LoadedNetwork(Generic[Network]):
         network: The network, on the CPU.
         name: Name of the weights and the first digits of their SHA-256 digest.
         licence: Licence of the weights, as far as it is known.
-        extractor: Name of the extractor that a matcher was made for; empty where that is not known.
+        extractor: Name of the extractor that a matcher was made for, or what it begins with; empty
+            where that is not known.
+        subpixel: Whether an extractor is known to be better with sub-pixel keypoints.
     """
 
     network: Network
     name: str
     licence: str
     extractor: str = ""
+    subpixel: bool = False
 
 
 def load_superpoint(weights: str) -> LoadedNetwork[SuperPoint]:
@@ -128,7 +131,8 @@ def _loaded(network: Network, state_dict: StateDict, path: Path) -> LoadedNetwor
         network,
         label(path, digest),
         shipped.licence,
-        extractor=label(extractor.path, extractor.sha256) if extractor else "",
+        extractor=label(extractor.path, extractor.sha256) if extractor else shipped.extractor,
+        subpixel=shipped.subpixel,
     )
 
 

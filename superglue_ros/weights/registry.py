@@ -21,7 +21,8 @@ class ShippedWeights:
         licence: SPDX identifier.
         note: How far it can be trusted, in a few words.
         figures: What was measured with it, in percent; the model card has more.
-        extractor: Of a matcher: the `name` of the extractor it was made for.
+        extractor: Of a matcher: the extractor it was made for, shipped weights or sift.
+        subpixel: Of an extractor: whether sub-pixel keypoints were measured to be the better ones.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ShippedWeights:
     note: str
     figures: str = ""
     extractor: str = ""
+    subpixel: bool = False
 
     @property
     def path(self) -> Path:
@@ -78,6 +80,7 @@ SHIPPED: dict[str, ShippedWeights] = {
             licence="Apache-2.0",
             note="preliminary: two hours of training on a CPU",
             figures="held-out homographies: precision 79, recall 68",
+            subpixel=True,
         ),
         ShippedWeights(
             name="superglue",

@@ -57,12 +57,13 @@ class DenseSuperPoint:
         if allowed is None:
             suppressed = self._suppressed(probabilities, config.nms_radius)
         else:
-            suppressed = self._suppressed_within(
-                allowed.to(self._device), probabilities, config.nms_radius
-            )
+            allowed = allowed.to(self._device)
+            suppressed = self._suppressed_within(allowed, probabilities, config.nms_radius)
         return [
-            _select(*maps, config)
-            for maps in zip(suppressed, probabilities, descriptor_maps, strict=True)
+            _select(*maps, config, None if allowed is None else allowed[index])
+            for index, maps in enumerate(
+                zip(suppressed, probabilities, descriptor_maps, strict=True)
+            )
         ]
 
     def _suppressed_within(self, allowed: Tensor, probabilities: Tensor, radius: int) -> Tensor:
@@ -85,14 +86,19 @@ class DenseSuperPoint:
 
 
 def _select(
-    suppressed: Tensor, probabilities: Tensor, descriptor_map: Tensor, config: DetectionConfig
+    suppressed: Tensor,
+    probabilities: Tensor,
+    descriptor_map: Tensor,
+    config: DetectionConfig,
+    allowed: Tensor | None,
 ) -> Detections:
     """The keypoints of one image, from its (H, W) maps and its (D, h, w) descriptor map."""
     keypoints, scores = select_keypoints(
         suppressed, config.keypoint_threshold, config.max_keypoints
     )
-    if config.subpixel:
-        keypoints = soft_argmax(probabilities, keypoints)
+    if config.subpixel == "on":
+        moved = soft_argmax(probabilities, keypoints)
+        keypoints = moved if allowed is None else _unless_masked(moved, keypoints, allowed)
     return Detections(keypoints, scores, sample_descriptors(keypoints, descriptor_map))
 
 
@@ -105,6 +111,12 @@ def _allowed(images: Sequence[GreyImage], usable: Sequence[GreyImage | None]) ->
         elif mask is not None:
             allowed[index] = mask != 0
     return None if allowed.all() else torch.from_numpy(allowed)
+
+
+def _unless_masked(moved: Tensor, keypoints: Tensor, allowed: Tensor) -> Tensor:
+    """`moved` (N, 2), but `keypoints` where that would be in a pixel that is not allowed."""
+    columns, rows = moved.round().long().unbind(dim=1)
+    return torch.where(allowed[rows, columns][:, None], moved, keypoints)
 
 
 def _is_plain(image: GreyImage) -> bool:

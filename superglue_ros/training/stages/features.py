@@ -10,6 +10,7 @@ from superglue_ros.networks.superpoint import STRIDE
 from superglue_ros.training.batch_norm import NormalisedSuperPoint
 from superglue_ros.training.config import FeaturesConfig, PhotometricConfig, ViewConfig
 from superglue_ros.training.labels import Labels
+from superglue_ros.training.loop import ParameterGroup, one_rate
 from superglue_ros.training.losses import (
     cell_targets,
     detector_loss,
@@ -84,6 +85,10 @@ class FeaturesStage:
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._calibrate()
         self._validation = FeatureValidation(held_out)
+
+    def parameter_groups(self, network: nn.Module) -> list[ParameterGroup]:
+        """All alike."""
+        return one_rate(network)
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of both heads' losses on a batch."""

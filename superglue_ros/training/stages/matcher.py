@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
@@ -12,9 +13,17 @@ from superglue_ros.training.config import MatcherConfig
 from superglue_ros.training.examples import Examples, ExampleSource
 from superglue_ros.training.frontend import KeypointBatch
 from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
+from superglue_ros.training.loop import ParameterGroup
 from superglue_ros.training.precision import autocast
+from superglue_ros.training.warm_start import last_convolutions
 
 VALIDATION_SEED = 77
+CALIBRATION_SEED = 78
+CALIBRATION_BATCHES = 8
+RATES = {"bin_score": 100.0, "final_proj": 10.0, "branch": 1.0, "gnn": 3.0, "kenc": 3.0}
+"""Factors on the learning rate. What the warm start begins with is in the tens (the dustbins'
+score), ones (the projection) and zero (the end of each branch, which is added to components of a
+descriptor of about a tenth)."""
 MATCH_THRESHOLD = 0.2
 
 
@@ -44,6 +53,32 @@ class MatcherStage:
         self.config, self.device = config, device
         self._examples, self._held_out = examples, held_out
 
+    def parameter_groups(self, network: nn.Module) -> list[ParameterGroup]:
+        """Rates by the size of the warm start's weights, see `RATES`."""
+        last = last_convolutions(network)
+        groups: dict[float, list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in network.named_parameters():
+            kind = "branch" if name.startswith(last) else name.split(".")[0]
+            groups[RATES.get(kind, 1.0)].append(parameter)
+        return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]
+
+    def calibrate(self, network: nn.Module) -> None:
+        """Set batch-norm statistics that are those of the network's weights.
+
+        Statistics that run along lag behind the weights, and for a moving average of the weights
+        their moving average is not the right one.
+        """
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over the batches
+            norm.train()
+        generator = Generator(self.device).manual_seed(CALIBRATION_SEED)
+        with torch.no_grad():
+            for _ in range(CALIBRATION_BATCHES):
+                self._forward(network, self._examples.draw(self.config.max_keypoints, generator))
+        network.eval()
+
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative log-likelihood of the true assignment of a batch."""
         examples = self._examples.draw(self._keypoint_count(generator), generator)
@@ -54,6 +89,7 @@ class MatcherStage:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Loss, precision and recall on fixed held-out pairs, homographies and scenes apart."""
+        self.calibrate(network)
         figures: dict[str, float] = {}
         for name, source in self._held_out.items():
             generator = Generator(self.device).manual_seed(VALIDATION_SEED)

@@ -13,6 +13,7 @@ from superglue_ros.networks import (
 )
 from superglue_ros.training.batch_norm import NormalisedSuperPoint
 from superglue_ros.training.config import PhotometricConfig, SyntheticConfig
+from superglue_ros.training.loop import ParameterGroup, one_rate
 from superglue_ros.training.losses import cell_targets, detector_loss
 from superglue_ros.training.precision import autocast
 from superglue_ros.training.synthesis.photometrics import change_photometry
@@ -41,6 +42,10 @@ class SyntheticStage:
         self.config, self.device = config, device
         self.network: nn.Module = NormalisedSuperPoint(initial)
         self._light = PhotometricConfig(strength=config.strength)
+
+    def parameter_groups(self, network: nn.Module) -> list[ParameterGroup]:
+        """All alike."""
+        return one_rate(network)
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The detector's loss on freshly drawn pictures."""
