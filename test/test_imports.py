@@ -17,7 +17,7 @@ OWN_FILES = [path for path in FILES if path.parts[0] not in ("msg", "srv")]
 
 ROS = ("rclpy", "superglue_ros.msg", "superglue_ros.srv")
 ROS_PACKAGES = ("_interfaces", "_msgs")
-ABOVE_THE_CORE = ("nodes", "cli", "bag", "demo", "training", "evaluation")
+ABOVE_THE_CORE = ("nodes", "cli", "bag", "demo", "training", "evaluation", "benchmark")
 CORE_FILES = [path for path in OWN_FILES if path.parts[0] not in ABOVE_THE_CORE]
 
 

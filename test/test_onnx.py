@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import StereoPair
-from test_parity import random_superglue, random_superpoint
+from random_networks import random_superglue, random_superpoint
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage

@@ -2,147 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from random_networks import random_superglue, random_superpoint
 
+from superglue_ros.benchmark.transformers_peer import (
+    Given,
+    transformers_superglue,
+    transformers_superpoint,
+)
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
-from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights import load_superglue, load_superpoint
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
-StateDict = dict[str, Tensor]
 MakeImage = Callable[..., GreyImage]
 
 THRESHOLD = 0.2
-HEADS = 4
 
 
-def random_superpoint() -> SuperPoint:
-    """Weights that keep contrast from layer to layer and give peaks well above the threshold."""
-    torch.manual_seed(11)
-    network = SuperPoint()
-    for layer in network.children():
-        nn.init.kaiming_normal_(layer.weight)
-        nn.init.normal_(layer.bias, std=0.1)
-    network.convPb.weight.data *= 3
-    return network
-
-
-def random_superglue() -> SuperGlue:
-    """Weights under which every part of the network decides about the matches.
-
-    Gains are such that attention is far from even, hidden units are on or off by their input rather
-    than by their bias, and the layers change the descriptors by more than half of their length.
-    """
-    torch.manual_seed(12)
-    network = SuperGlue()
-    for module in network.modules():
-        if isinstance(module, nn.Conv1d):
-            nn.init.normal_(module.weight, std=module.in_channels**-0.5)
-            nn.init.normal_(module.bias, std=0.05)
-        elif isinstance(module, nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-    network.kenc.encoder[12].weight.data *= 0.03
-    for layer in network.gnn.layers:
-        for projection, gain in zip(layer.attn.proj, (25, 25, 4), strict=True):
-            projection.weight.data *= gain
-        layer.mlp[1].running_mean *= 0.1
-        layer.mlp[1].running_var *= 0.01
-        layer.mlp[3].weight.data *= 0.008
-        layer.mlp[3].bias.data *= 0.008
-    nn.init.orthogonal_(network.final_proj.weight[:, :, 0].data, gain=12)
-    nn.init.constant_(network.bin_score, 17.0)
-    return network
-
-
-def their_superpoint(state: StateDict) -> nn.Module:
-    names = {
-        "convPa": "keypoint_decoder.conv_score_a",
-        "convPb": "keypoint_decoder.conv_score_b",
-        "convDa": "descriptor_decoder.conv_descriptor_a",
-        "convDb": "descriptor_decoder.conv_descriptor_b",
-    }
-    for block in range(4):
-        for part in "ab":
-            names[f"conv{block + 1}{part}"] = f"encoder.conv_blocks.{block}.conv_{part}"
-    renamed = {}
-    for name, tensor in state.items():
-        layer, kind = name.split(".")
-        renamed[f"{names[layer]}.{kind}"] = tensor
-    model = transformers.SuperPointForKeypointDetection(transformers.SuperPointConfig())
-    model.load_state_dict(renamed, strict=True)
-    return model.eval()
-
-
-def their_superglue(state: StateDict) -> nn.Module:
-    names = {"kenc.encoder.12": "keypoint_encoder.encoder.4"}
-    for index in range(4):
-        names[f"kenc.encoder.{3 * index}"] = f"keypoint_encoder.encoder.{index}.linear"
-        names[f"kenc.encoder.{3 * index + 1}"] = f"keypoint_encoder.encoder.{index}.batch_norm"
-    for index in range(18):
-        layer = f"gnn.layers.{index}"
-        for number, kind in enumerate(("query", "key", "value")):
-            names[f"{layer}.attn.proj.{number}"] = f"{layer}.attention.self.{kind}"
-        names[f"{layer}.attn.merge"] = f"{layer}.attention.output.dense"
-        names[f"{layer}.mlp.0"] = f"{layer}.mlp.0.linear"
-        names[f"{layer}.mlp.1"] = f"{layer}.mlp.0.batch_norm"
-        names[f"{layer}.mlp.3"] = f"{layer}.mlp.1"
-    names["final_proj"] = "final_projection.final_proj"
-
-    dim = len(state["final_proj.bias"])
-    # Their heads are blocks of channels, those of the published layout are interleaved.
-    by_head = torch.arange(dim).view(-1, HEADS).T.flatten()
-    renamed = {"bin_score": state["bin_score"]}
-    for name, tensor in state.items():
-        layer, _, kind = name.rpartition(".")
-        if not layer:
-            continue
-        if kind == "weight" and tensor.ndim == 3:
-            tensor = tensor[:, :, 0]
-        if ".attn.proj." in name:
-            tensor = tensor[by_head]
-        elif name.endswith("attn.merge.weight"):
-            tensor = tensor[:, by_head]
-        renamed[f"{names[layer]}.{kind}"] = tensor
-    config = transformers.SuperGlueConfig(
-        keypoint_detector_config=transformers.SuperPointConfig(),
-        hidden_size=dim,
-        sinkhorn_iterations=100,
-        matching_threshold=THRESHOLD,
+def given(features0: Features, features1: Features) -> Given:
+    """Stands for the detector of their SuperGlue."""
+    both = (features0, features1)
+    return Given(
+        torch.from_numpy(np.stack([f.keypoints / f.image_size for f in both])),
+        torch.from_numpy(np.stack([f.scores for f in both])),
+        torch.from_numpy(np.stack([f.descriptors for f in both])),
     )
-    model = transformers.SuperGlueForKeypointMatching(config)
-    model.keypoint_detector = nn.Identity()
-    model.load_state_dict(renamed, strict=True)
-    return model.eval()
-
-
-class Given(nn.Module):
-    """Stands for the detector: keypoints relative to the size, scores, descriptors and a mask."""
-
-    def __init__(self, features0: Features, features1: Features) -> None:
-        super().__init__()
-        both = (features0, features1)
-        self.outputs = (
-            torch.from_numpy(np.stack([f.keypoints / f.image_size for f in both])),
-            torch.from_numpy(np.stack([f.scores for f in both])),
-            torch.from_numpy(np.stack([f.descriptors for f in both])),
-            torch.ones(2, len(features0), dtype=torch.int),
-        )
-
-    def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
-        return self.outputs
 
 
 @pytest.fixture(params=["random", "shipped"])
@@ -169,7 +60,7 @@ def test_superpoint_finds_the_same_keypoints_and_descriptors(
     images = [make_image(height, width, seed=1), make_image(height, width, seed=2)]
     extractor = SuperPointExtractor(weights=superpoint_weights, subpixel="off")
     ours = extractor.extract_batch(images)
-    model = their_superpoint(load_superpoint(superpoint_weights).network.state_dict())
+    model = transformers_superpoint(load_superpoint(superpoint_weights).network.state_dict())
     pixels = torch.from_numpy(np.stack(images) / 255).float()[:, None].repeat(1, 3, 1, 1)
     theirs = model(pixels)
     for index, features in enumerate(ours):
@@ -216,8 +107,12 @@ def test_superglue_finds_the_same_matches_and_probabilities(
     ours = [matches.matches0, matches.matches1]
     scores = [matches.matching_scores0, matches.matching_scores1]
 
-    model = their_superglue(load_superglue(superglue_weights).network.state_dict())
-    model.keypoint_detector = Given(features0, features1)
+    model = transformers_superglue(
+        load_superglue(superglue_weights).network.state_dict(),
+        given(features0, features1),
+        iterations=100,
+        threshold=THRESHOLD,
+    )
     width, height = features0.image_size
     theirs = model(torch.zeros(1, 2, 3, height, width))
 

@@ -54,7 +54,7 @@ class OnnxRuntimeSuperPoint(DenseSuperPoint):
     def __init__(self, network: SuperPoint) -> None:
         """Export the network, or find it exported."""
         super().__init__(torch.device("cpu"))
-        self._session = _session(cached(network, superpoint_maps))
+        self._session = make_session(cached(network, superpoint_maps))
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network; see `DenseSuperPoint.maps`."""
@@ -69,7 +69,7 @@ class OnnxRuntimeSuperGlue:
         """Export the network, or find it exported."""
         self._name = loaded.name
         self._bin_score = loaded.network.bin_score.detach().clone()
-        self._session = _session(cached(loaded.network, superglue_scores))
+        self._session = make_session(cached(loaded.network, superglue_scores))
 
     @torch.inference_mode()
     def match(
@@ -104,8 +104,8 @@ def _check(options: EngineOptions) -> None:
         )
 
 
-def _session(content: bytes) -> InferenceSession:
-    """A session that shares the cores with whatever else runs on them."""
+def make_session(content: bytes) -> InferenceSession:
+    """A session on the CPU that shares the cores with whatever else runs on them."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

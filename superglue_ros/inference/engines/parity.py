@@ -1,24 +1,22 @@
 """The test that an engine passes before it is trusted: the same results as the exact one.
 
-It runs at start-up on a generated image and on generated features, so that nothing need be shipped.
+It runs at start-up on a generated image and on generated features.
 "Same" is what faster paths are held to: at least 99.5 % of the matches, none silently missing.
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 
 from superglue_ros.config import AssignmentConfig, DetectionConfig
-from superglue_ros.features import GreyImage, IndexArray
+from superglue_ros.features import IndexArray
 from superglue_ros.inference.engines.interface import (
     Detections,
-    FeaturePair,
     SuperGlueEngine,
     SuperPointEngine,
 )
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.engines.samples import sample_image, sample_pair
 
 MIN_SAME_SHARE = 0.995
 TOLERANCE = 1e-3
@@ -37,7 +35,7 @@ def superpoint_difference(engine: SuperPointEngine, exact: SuperPointEngine) -> 
     Returns:
         In words how the results differ by more than they may; empty where they do not.
     """
-    image, config = _test_image(), DetectionConfig()
+    image, config = sample_image(*_IMAGE_SHAPE), DetectionConfig()
     found, expected = (one.detect([image], [None], config)[0] for one in (engine, exact))
     # A weak keypoint comes or goes with the last digit of its probability
     threshold = config.keypoint_threshold + TOLERANCE
@@ -59,7 +57,7 @@ def superglue_difference(
     Returns:
         In words how the results differ by more than they may; empty where they do not.
     """
-    pair, config = _test_pair(dim, device), AssignmentConfig()
+    pair, config = sample_pair(_KEYPOINTS, dim, device), AssignmentConfig()
     found, expected = (
         one.match([pair], config, with_assignment=False)[0] for one in (engine, exact)
     )
@@ -88,44 +86,3 @@ def _shared_places(
     shared = [(place, index) for place, index in clear if place is not None]
     places, indices = ([one[side] for one in shared] for side in (0, 1))
     return places, indices, (len(shared), len(clear))
-
-
-def _test_image() -> GreyImage:
-    """Rectangles over a soft background, full of corners."""
-    random = np.random.default_rng(1)
-    height, width = _IMAGE_SHAPE
-    coarse = random.uniform(90, 160, (height // 8, width // 8)).astype(np.float32)
-    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    for _ in range(height * width // 300):
-        y, x = random.integers(0, height), random.integers(0, width)
-        h, w = random.integers(5, 25, 2)
-        image[y : y + h, x : x + w] = random.uniform(0, 255)
-    return np.asarray(cv2.GaussianBlur(image, (3, 3), 0.7).clip(0, 255), np.uint8)
-
-
-def _test_pair(dim: int, device: torch.device) -> FeaturePair:
-    """Features of which two thirds are in both images, more or less alike."""
-    random = np.random.default_rng(2)
-    width, height = 640, 480
-    points = random.uniform((4, 4), (width - 5, height - 5), (2, _KEYPOINTS, 2))
-    described = random.normal(size=(2, _KEYPOINTS, dim)) / np.sqrt(dim)
-    noise = random.normal(size=(_KEYPOINTS, dim)) / np.sqrt(dim)
-    shared = np.arange(_KEYPOINTS) % 3 != 0
-    noise *= np.linspace(0, 0.8, _KEYPOINTS)[:, None]
-    points[1, shared] = points[0, shared] + (12, 3)
-    described[1, shared] = (described[0] + noise)[shared]
-    order = random.permutation(_KEYPOINTS)  # which is not to be found by leaving all in place
-    points[1], described[1] = points[1, order], described[1, order]
-    described /= np.linalg.norm(described, axis=2, keepdims=True)
-    scores = np.linspace(0.9, 0.01, _KEYPOINTS)
-    first, second = (
-        FeatureTensors(
-            keypoints=torch.tensor(points[index], dtype=torch.float32, device=device),
-            scores=torch.tensor(scores, dtype=torch.float32, device=device),
-            descriptors=torch.tensor(described[index], dtype=torch.float32, device=device),
-            image_size=(width, height),
-            extractor="",
-        )
-        for index in (0, 1)
-    )
-    return first, second

@@ -1,0 +1,1 @@
+"""How long everything takes here, beside the hardware's floor and beside other implementations."""
