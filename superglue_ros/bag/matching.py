@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from superglue_ros.bag.ahead import ahead
 from superglue_ros.bag.config import BagConfig
@@ -15,11 +15,13 @@ from superglue_ros.bag.reader import Recorded
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
 from superglue_ros.image_decoding import image_decoder
-from superglue_ros.inference import Extractor, Matcher
 from superglue_ros.partners import Keyframe, Partners, PreviousFrame, View
 from superglue_ros.synchroniser import NANOSECONDS
 from superglue_ros.tracks import Tracks
 from superglue_ros.two_view_geometry import TwoViewGeometry
+
+if TYPE_CHECKING:  # PyTorch takes seconds, and much of a bag is known without it
+    from superglue_ros.inference import Extractor, Matcher
 
 Item = TypeVar("Item")
 

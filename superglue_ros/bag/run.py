@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superglue_ros.bag.analysis import Analysis
 from superglue_ros.bag.bag_output import BagOutput
@@ -28,9 +28,11 @@ from superglue_ros.bag.topics import choose_topics
 from superglue_ros.bag.video import Video
 from superglue_ros.config import DrawingConfig
 from superglue_ros.errors import InputError
-from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.installation import version
 from superglue_ros.synchroniser import NANOSECONDS
+
+if TYPE_CHECKING:
+    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
 PART_FRAMES = 64
 """Frames after which what is done is safe from whatever happens; at least, see `_parts`."""

@@ -18,7 +18,7 @@ Salvage = Callable[[Path, Callable[[str], None]], Iterator[RawMessage]]
 Library = rosbag1.Reader | rosbag2.Reader
 
 _SALVAGES: dict[str, Salvage] = {".mcap": salvage_mcap, ".db3": salvage_sqlite3}
-_SUFFIXES = (*_SALVAGES, ".bag")
+SUFFIXES = (*_SALVAGES, ".bag")
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ def open_storages(path: Path, on_problem: Callable[[str], None]) -> list[Storage
     if not path.exists():
         raise InputError(f"there is no bag {path}")
     if path.is_dir() and not _is_compressed(path):
-        files = sorted((f for f in path.iterdir() if f.suffix in _SUFFIXES), key=_number)
+        files = sorted((f for f in path.iterdir() if f.suffix in SUFFIXES), key=_number)
     else:
-        files = [path] if path.is_dir() or path.suffix in _SUFFIXES else []
+        files = [path] if path.is_dir() or path.suffix in SUFFIXES else []
     if not files:
-        raise InputError(f"{path} is no bag: expected {', '.join(_SUFFIXES)} or a folder of them")
+        raise InputError(f"{path} is no bag: expected {', '.join(SUFFIXES)} or a folder of them")
     storages = [Storage(file, on_problem) for file in files]
     return sorted(storages, key=lambda storage: storage.start_ns)
 

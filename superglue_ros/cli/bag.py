@@ -9,28 +9,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
+from superglue_ros.bag.collection import is_one_bag
 from superglue_ros.bag.config import BagConfig
+from superglue_ros.cli.bag_folder import run_folder, threads_a_job
 from superglue_ros.cli.flags import Flags, add_flags
+from superglue_ros.cli.progress import frames_progress
 from superglue_ros.cli.tables import print_table
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import DeviceError, InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
     from superglue_ros.bag.outputs import Outputs, Summary
+    from superglue_ros.bag.work import Task
 
 FLAGS: dict[str, Flags[Any]] = {
     "bag": Flags(BagConfig),
@@ -46,12 +39,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "bag",
         description="Match the images of a recorded bag, every frame, without ROS. Reads ROS 2 "
         "(mcap, sqlite3, compressed, split) and ROS 1 bags, writes an mcap bag with /features (or "
-        "/left/features and /right/features) and /matches under the stamps of the images. Ends "
-        "with 0, or with 1 where parts of the input could not be read or used.",
+        "/left/features and /right/features) and /matches under the stamps of the images. Of a "
+        "folder of bags each gives a bag of its own; what is done is skipped, and what was "
+        "interrupted gone on with. Ends with 0; with 1 where parts of the input could not be read "
+        "or used; with 2 and one line where nothing could be done; with 3 where some bags of a "
+        "folder failed; with 130 after Ctrl-C.",
     )
-    parser.add_argument("input", type=Path, metavar="INPUT", help="bag file or folder")
     parser.add_argument(
-        "output", type=Path, metavar="OUTPUT", help="folder of the bag to write, a new one"
+        "input", type=Path, metavar="INPUT", help="bag file or folder, or a folder of bags"
+    )
+    parser.add_argument(
+        "output",
+        type=Path,
+        metavar="OUTPUT",
+        help="folder of the bag to write, a new one; for a folder of bags the one they go into",
     )
     parser.add_argument(
         "--descriptors", action="store_true", help="put the descriptors into the features too"
@@ -85,6 +86,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="copy these topics of the input too; without a name all of them",
     )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="bags to work on at the same time, sharing the cores; INPUT is then always taken for "
+        "a folder of bags (default 1)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="work on the bags of a folder on a Ray cluster whose machines share the files, one "
+        "bag a task; local: on this machine; needs: pip install ray",
+    )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_flags(parser.add_argument_group("settings"), FLAGS)
@@ -92,29 +106,46 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Match over the bag of a command line.
+    """Match over the bag, or the bags, of a command line.
 
     Raises:
         InputError: The bag, a topic, a value or the output cannot be used.
-        SystemExit: With 1 where parts of the input could not be read or used.
+        SystemExit: With 1 where parts of the input could not be read or used, with 3 where a bag of
+            a folder failed.
     """
     config, superpoint, superglue = (flags.read(arguments) for flags in FLAGS.values())
+    jobs: int = arguments.jobs or 1
+    if jobs < 1:
+        raise InputError(f"--jobs must be at least 1, got {jobs}")
+    several = arguments.jobs is not None or arguments.ray is not None
+    several |= not is_one_bag(arguments.input)
 
+    from superglue_ros.bag.work import Task
+
+    outputs = _outputs(arguments)
+    threads = threads_a_job(jobs)
+    paths = str(arguments.input), str(arguments.output)
+    task = Task(*paths, config, outputs, superpoint, superglue, threads)
+    if several:
+        run_folder(arguments, task)
+    else:
+        _run_one(arguments, task)
+
+
+def _run_one(arguments: argparse.Namespace, task: Task) -> None:
     from superglue_ros.bag.run import BagRun
     from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
-    outputs = _outputs(arguments)
-    bag_run = BagRun(arguments.input, arguments.output, config, outputs)
-    silent = arguments.quiet or arguments.json
-    with _progress(disable=silent) as progress:
-        task = progress.add_task("matching", total=None, visible=False)
+    bag_run = BagRun(arguments.input, arguments.output, task.config, task.outputs)
+    with frames_progress(disable=arguments.quiet or arguments.json) as progress:
+        bar = progress.add_task("matching", total=None, visible=False)
         try:
             summary = bag_run.run(
-                SuperPointExtractor(superpoint),
-                SuperGlueMatcher(superglue),
+                SuperPointExtractor(task.superpoint),
+                SuperGlueMatcher(task.superglue),
                 resume=arguments.resume,
                 on_frame=lambda done, total: progress.update(
-                    task, completed=done, total=total, visible=True
+                    bar, completed=done, total=total, visible=True
                 ),
             )
         except DeviceError as error:
@@ -164,23 +195,3 @@ def _print_summary(summary: Summary, output: Path) -> None:
     for problem in summary.problems:
         print(f"not readable: {problem}", file=sys.stderr)
     print(output)
-
-
-class _Rate(ProgressColumn):
-    """Frames a second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as text."""
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-
-def _progress(*, disable: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=disable,
-    )
