@@ -1,53 +1,52 @@
 """Matches of one camera or of a stereo camera, by one process."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-TOPICS = {
-    "image": "Image topic of the camera, in every mode but stereo.",
-    "left/image": "Image topic of the left camera, in mode stereo.",
-    "right/image": "Image topic of the right camera, in mode stereo.",
+ARGUMENTS = {
+    "image": ("image", "Image topic of the camera, in every mode but stereo."),
+    "left_image": ("left/image", "Image topic of the left camera, in mode stereo."),
+    "right_image": ("right/image", "Image topic of the right camera, in mode stereo."),
+    "namespace": ("", "Namespace of the node and its topics."),
+    "autostart": ("true", "false: the node awaits a life cycle manager or `ros2 lifecycle set`."),
+    "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the pipeline_node."""
-    default_parameters = PathJoinSubstitution(
-        [FindPackageShare("superglue_ros"), "config", "pipeline.yaml"]
-    )
-    topics = {topic: topic.replace("/", "_") for topic in TOPICS}
+    package = FindPackageShare("superglue_ros")
     arguments = [
-        *(
-            DeclareLaunchArgument(topics[topic], default_value=topic, description=description)
-            for topic, description in TOPICS.items()
-        ),
-        DeclareLaunchArgument(
-            "namespace", default_value="", description="Namespace of the node and its topics."
-        ),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=default_parameters,
-            description="YAML file with the parameters of the node.",
-        ),
-        DeclareLaunchArgument(
-            "autostart",
-            default_value="true",
-            description="false: the node awaits a life cycle manager or `ros2 lifecycle set`.",
-        ),
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
     ]
-    pipeline = Node(
-        package="superglue_ros",
-        executable="pipeline_node",
-        namespace=LaunchConfiguration("namespace"),
-        remappings=[(topic, LaunchConfiguration(name)) for topic, name in topics.items()],
-        parameters=[
+    params_file = DeclareLaunchArgument(
+        "params_file",
+        default_value=PathJoinSubstitution([package, "config", "pipeline.yaml"]),
+        description="YAML file with the parameters of the nodes.",
+    )
+    common = {
+        "package": "superglue_ros",
+        "namespace": LaunchConfiguration("namespace"),
+        "parameters": [
             LaunchConfiguration("params_file"),
             {"autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool)},
         ],
-        output="screen",
+        "output": "screen",
+    }
+    topics = {"image": "image", "left/image": "left_image", "right/image": "right_image"}
+    pipeline = Node(
+        executable="pipeline_node",
+        remappings=[(topic, LaunchConfiguration(name)) for topic, name in topics.items()],
+        **common,
     )
-    return LaunchDescription([*arguments, pipeline])
+    visualizer = IncludeLaunchDescription(
+        PathJoinSubstitution([package, "launch", "visualizer.launch.py"]),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, params_file, pipeline, visualizer])

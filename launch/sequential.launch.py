@@ -1,36 +1,33 @@
 """Features of one camera and the matches of each frame to the one before it."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+ARGUMENTS = {
+    "image": ("image", "Image topic of the camera."),
+    "namespace": ("", "Namespace of the nodes and their topics."),
+    "autostart": ("true", "false: the nodes await a life cycle manager or `ros2 lifecycle set`."),
+    "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
+}
+
 
 def generate_launch_description() -> LaunchDescription:
     """Start the superpoint_node for one camera and the superglue_node in mode sequential."""
-    default_parameters = PathJoinSubstitution(
-        [FindPackageShare("superglue_ros"), "config", "sequential.yaml"]
-    )
+    package = FindPackageShare("superglue_ros")
     arguments = [
-        DeclareLaunchArgument(
-            "image", default_value="image", description="Image topic of the camera."
-        ),
-        DeclareLaunchArgument(
-            "namespace", default_value="", description="Namespace of the nodes and their topics."
-        ),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=default_parameters,
-            description="YAML file with the parameters of both nodes.",
-        ),
-        DeclareLaunchArgument(
-            "autostart",
-            default_value="true",
-            description="false: the nodes await a life cycle manager or `ros2 lifecycle set`.",
-        ),
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
     ]
+    params_file = DeclareLaunchArgument(
+        "params_file",
+        default_value=PathJoinSubstitution([package, "config", "sequential.yaml"]),
+        description="YAML file with the parameters of the nodes.",
+    )
     common = {
         "package": "superglue_ros",
         "namespace": LaunchConfiguration("namespace"),
@@ -45,4 +42,9 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[("image", LaunchConfiguration("image"))],
         **common,
     )
-    return LaunchDescription([*arguments, superpoint, Node(executable="superglue_node", **common)])
+    superglue = Node(executable="superglue_node", **common)
+    visualizer = IncludeLaunchDescription(
+        PathJoinSubstitution([package, "launch", "visualizer.launch.py"]),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, params_file, superpoint, superglue, visualizer])

@@ -1,41 +1,34 @@
 """Features of a stereo camera and the matches from left to right."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+ARGUMENTS = {
+    "left_image": ("left/image", "Image topic of the left camera."),
+    "right_image": ("right/image", "Image topic of the right camera."),
+    "namespace": ("", "Namespace of the nodes and their topics."),
+    "autostart": ("true", "false: the nodes await a life cycle manager or `ros2 lifecycle set`."),
+    "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
+}
+
 
 def generate_launch_description() -> LaunchDescription:
     """Start the superpoint_node and the superglue_node in mode stereo."""
-    default_parameters = PathJoinSubstitution(
-        [FindPackageShare("superglue_ros"), "config", "stereo.yaml"]
-    )
+    package = FindPackageShare("superglue_ros")
     arguments = [
-        DeclareLaunchArgument(
-            "left_image", default_value="left/image", description="Image topic of the left camera."
-        ),
-        DeclareLaunchArgument(
-            "right_image",
-            default_value="right/image",
-            description="Image topic of the right camera.",
-        ),
-        DeclareLaunchArgument(
-            "namespace", default_value="", description="Namespace of the nodes and their topics."
-        ),
-        DeclareLaunchArgument(
-            "params_file",
-            default_value=default_parameters,
-            description="YAML file with the parameters of both nodes.",
-        ),
-        DeclareLaunchArgument(
-            "autostart",
-            default_value="true",
-            description="false: the nodes await a life cycle manager or `ros2 lifecycle set`.",
-        ),
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
     ]
+    params_file = DeclareLaunchArgument(
+        "params_file",
+        default_value=PathJoinSubstitution([package, "config", "stereo.yaml"]),
+        description="YAML file with the parameters of the nodes.",
+    )
     common = {
         "package": "superglue_ros",
         "namespace": LaunchConfiguration("namespace"),
@@ -45,12 +38,15 @@ def generate_launch_description() -> LaunchDescription:
         ],
         "output": "screen",
     }
+    topics = {"left/image": "left_image", "right/image": "right_image"}
     superpoint = Node(
         executable="superpoint_node",
-        remappings=[
-            ("left/image", LaunchConfiguration("left_image")),
-            ("right/image", LaunchConfiguration("right_image")),
-        ],
+        remappings=[(topic, LaunchConfiguration(name)) for topic, name in topics.items()],
         **common,
     )
-    return LaunchDescription([*arguments, superpoint, Node(executable="superglue_node", **common)])
+    superglue = Node(executable="superglue_node", **common)
+    visualizer = IncludeLaunchDescription(
+        PathJoinSubstitution([package, "launch", "visualizer.launch.py"]),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, params_file, superpoint, superglue, visualizer])

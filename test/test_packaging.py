@@ -160,7 +160,7 @@ def test_colcon_installs_weights_launch_files_and_settings(install: Path) -> Non
     expected = names_below(ROOT / "superglue_ros/weights", "*.safetensors")
     assert expected
     assert names_below(weights, "*.safetensors") == expected
-    for folder, pattern in (("launch", "*.launch.py"), ("config", "*.yaml")):
+    for folder, pattern in (("launch", "*.launch.py"), ("config", "*.*")):
         expected = names_below(ROOT / folder, pattern)
         assert expected
         assert names_below(install / "share/superglue_ros" / folder, pattern) == expected
