@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from superglue_ros.config import Setting, Settings, Value
@@ -27,14 +27,24 @@ class Flags(Generic[Config]):
     Attributes:
         config: The configuration.
         renamed: Other names for some of its settings, where those of two configurations meet.
+        names: The settings that are flags, by their own names; empty for all.
     """
 
     config: type[Config]
     renamed: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def only(self, names: tuple[str, ...]) -> Flags[Config]:
+        """The flags of these settings alone."""
+        return replace(self, names=names)
 
     def settings(self) -> dict[str, Setting]:
         """The settings by the name that is theirs on the command line."""
-        return {self.renamed.get(known.name, known.name): known for known in self.config.describe()}
+        return {
+            self.renamed.get(known.name, known.name): known
+            for known in self.config.describe()
+            if known.name in (self.names or (known.name,))
+        }
 
     def read(self, arguments: argparse.Namespace) -> Config:
         """The configuration that the given flags make, over its defaults.

@@ -22,6 +22,7 @@ COMMANDS = {
     "photographs": "gather free photographs to train on",
     "train": "train weights of one's own",
     "eval": "measure matchers on pairs of images whose truth is known",
+    "export": "write the networks as ONNX files for other engines",
     "bench": "measure how fast it is here, beside other implementations",
     "weights": "list or verify the weights that come with the package",
     "doctor": "check this installation and say what it lacks",

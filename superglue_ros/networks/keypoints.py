@@ -120,4 +120,4 @@ def sample_descriptors(keypoints: Tensor, descriptor_map: Tensor) -> Tensor:
     )
     grid = torch.stack([x, y], dim=2)[:, None]  # (B, 1, N, 2)
     sampled = F.grid_sample(descriptor_map, grid, mode="bilinear", align_corners=True)
-    return F.normalize(sampled[:, :, 0], dim=1).mT.contiguous()  # of (B, D, N)
+    return F.normalize(sampled[:, :, 0], dim=1).transpose(1, 2).contiguous()  # of (B, D, N)

@@ -78,7 +78,9 @@ class OnnxRuntimeSuperGlue:
         """Match pairs; see `SuperGlueEngine.match`."""
         results = []
         for features0, features1 in pairs:
-            (scores,) = _run(self._session, [*_inputs(features0), *_inputs(features1)])
+            (scores,) = _run(
+                self._session, [*feature_inputs(features0), *feature_inputs(features1)]
+            )
             probabilities = optimal_transport(scores, self._bin_score, config.sinkhorn_iterations)
             results.append(
                 matches_from_assignment(
@@ -91,12 +93,17 @@ class OnnxRuntimeSuperGlue:
         return results
 
 
-def _check(options: EngineOptions) -> None:
+def check_installed() -> None:
+    """Raise EngineUnavailableError naming the packages that are missing."""
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise EngineUnavailableError(
-            f"engine onnxruntime needs {' and '.join(missing)}: pip install {' '.join(missing)}"
+            f"ONNX Runtime needs {' and '.join(missing)}: pip install {' '.join(missing)}"
         )
+
+
+def _check(options: EngineOptions) -> None:
+    check_installed()
     if options.device.type != "cpu" or options.precision not in ("auto", "fp32"):
         raise EngineUnavailableError(
             f"engine onnxruntime computes in fp32 on the CPU, not in {options.precision} on "
@@ -122,7 +129,7 @@ def _run(session: InferenceSession, inputs: Sequence[Tensor]) -> list[Tensor]:
     return [torch.from_numpy(result) for result in session.run(None, arrays)]
 
 
-def _inputs(features: FeatureTensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def feature_inputs(features: FeatureTensors) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Keypoints (1, N, 2), scores (1, N), descriptors (1, N, D) and size (1, 2)."""
     return (
         features.keypoints[None],
