@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +16,13 @@ Points = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 FISHEYE = "equidistant"
-DISTORTION_MODELS = ("", "plumb_bob", "rational_polynomial", FISHEYE)
+DISTORTION_LENGTHS = {
+    "": (0,),
+    "plumb_bob": (0, 4, 5),
+    "rational_polynomial": (0, 8, 12, 14),
+    FISHEYE: (4,),
+}
+"""By distortion model the numbers of coefficients that it can have."""
 _PRECISE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-6)
 # OpenCV 4 has the function that takes a criterion under a name of its own.
 _undistort_points = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)
@@ -41,11 +49,21 @@ class Camera:
     def __post_init__(self) -> None:
         """Check that there is a calibration and that its distortion model is known."""
         if not (self.matrix[0, 0] > 0 and self.matrix[1, 1] > 0):
-            raise InputError("the camera is not calibrated: K has no focal length")
-        if self.distortion_model not in DISTORTION_MODELS:
-            known = ", ".join(filter(None, DISTORTION_MODELS))
+            raise InputError("the camera is not calibrated: no focal length")
+        if not np.allclose(self.matrix[2], (0, 0, 1)):
+            raise InputError("the last row of a camera matrix must be 0 0 1")
+        if not np.allclose(self.rectification @ self.rectification.T, np.eye(3), atol=1e-3):
+            raise InputError("the rectification R of the camera is no rotation")
+        if self.distortion_model not in DISTORTION_LENGTHS:
+            known = ", ".join(filter(None, DISTORTION_LENGTHS))
             raise InputError(
                 f"distortion model {self.distortion_model!r} is unknown; known are {known}"
+            )
+        lengths = DISTORTION_LENGTHS[self.distortion_model]
+        if len(self.distortion) not in lengths:
+            raise InputError(
+                f"distortion model {self.distortion_model!r} has {', '.join(map(str, lengths))} "
+                f"coefficients, got {len(self.distortion)}"
             )
 
     @classmethod
@@ -53,6 +71,38 @@ class Camera:
         """A camera without distortion, its images rectified as they are."""
         projection = np.column_stack([matrix, np.zeros(3)])
         return cls(matrix, np.zeros(0), "", np.eye(3), projection)
+
+    @classmethod
+    def from_info(
+        cls, message: Any, *, rectified: bool, image_size: tuple[int, int] | None = None
+    ) -> Camera:
+        """The camera of a sensor_msgs/CameraInfo, of rclpy or of rosbags, of ROS 2 or of ROS 1.
+
+        Args:
+            message: The message.
+            rectified: Whether the images come rectified, so that P alone holds for them.
+            image_size: (width, height) of the images, which it must be of where it is given.
+
+        Raises:
+            InputError: It holds no calibration that can be used, or that of another resolution.
+        """
+        size = (message.width, message.height)
+        if image_size is not None and size != image_size:
+            raise InputError(
+                f"camera_info is of {size[0]}x{size[1]} pixels, the images are of "
+                f"{image_size[0]}x{image_size[1]}"
+            )
+        projection = _matrix_of(message, "p", (3, 4))
+        if rectified:
+            return cls(projection[:, :3], np.zeros(0), "", np.eye(3), projection)
+        rotation = _matrix_of(message, "r", (3, 3))
+        return cls(
+            _matrix_of(message, "k", (3, 3)),
+            _matrix_of(message, "d", (-1,)),
+            message.distortion_model,
+            rotation if rotation.any() else np.eye(3),
+            projection,
+        )
 
     def undistort(self, points: Points) -> Points:
         """Where an ideal camera of the same K would see what is seen at `points`.
@@ -89,6 +139,14 @@ class Camera:
                 given, self.matrix, self.distortion, R=rotation, P=matrix, criteria=_PRECISE
             )
         return np.asarray(ideal, np.float64).reshape(-1, 2)
+
+
+def _matrix_of(message: Any, name: str, shape: tuple[int, ...]) -> Matrix:
+    """A matrix of a CameraInfo, of which the names are capitals in ROS 1."""
+    values = np.array(getattr(message, name, getattr(message, name.upper(), ())), np.float64)
+    if not np.isfinite(values).all() or (-1 not in shape and values.size != math.prod(shape)):
+        raise InputError(f"camera_info holds no matrix {name.upper()} of finite numbers")
+    return values.reshape(shape)
 
 
 def bearings(points: Points, matrix: Matrix) -> Points:

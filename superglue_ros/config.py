@@ -460,8 +460,8 @@ class CameraConfig(ImageTopicConfig):
 
 
 @dataclass(frozen=True)
-class MatchingConfig(KeyframeConfig):
-    """Which images are matched and what is published of it."""
+class ModeConfig(Settings):
+    """Which images are matched to which."""
 
     mode: str = setting(
         "sequential",
@@ -469,6 +469,12 @@ class MatchingConfig(KeyframeConfig):
         "stored reference images; stereo: left to right of one moment.",
         choices=("sequential", "keyframe", "template", "stereo"),
     )
+
+
+@dataclass(frozen=True)
+class MatchingConfig(ModeConfig, KeyframeConfig):
+    """How images are matched and what is published of it."""
+
     template_folder: str = setting(
         "", "Folder of the reference images for mode template; more can be set by service."
     )
@@ -477,6 +483,16 @@ class MatchingConfig(KeyframeConfig):
     )
     publish_assignment_matrix: bool = setting(
         False, "Publish the assignment probabilities with the dustbins, 4 MiB a pair at 1024."
+    )
+
+
+@dataclass(frozen=True)
+class CalibrationConfig(Settings):
+    """What camera_info holds for."""
+
+    rectified: bool = setting(
+        False,
+        "The images come rectified, so that P of camera_info holds for them; else K, D, R and P.",
     )
 
 
@@ -515,6 +531,13 @@ class PipelineNodeConfig(MatchingNodeConfig, CameraConfig, DetectionConfig, Assi
     superglue_weights: str = setting(
         "superglue", "Name of shipped SuperGlue weights, or path of a checkpoint."
     )
+
+
+@dataclass(frozen=True)
+class GeometryNodeConfig(
+    ModeConfig, CalibrationConfig, GeometryConfig, StereoConfig, TrackConfig, NodeConfig
+):
+    """The geometry_node."""
 
 
 @dataclass(frozen=True)

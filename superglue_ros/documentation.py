@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from superglue_ros.config import (
+    GeometryNodeConfig,
     MatchVisualizerNodeConfig,
     PipelineNodeConfig,
     Setting,
@@ -23,6 +24,7 @@ NODES: dict[str, type[Settings]] = {
     "superpoint": SuperPointNodeConfig,
     "superglue": SuperGlueNodeConfig,
     "pipeline": PipelineNodeConfig,
+    "geometry": GeometryNodeConfig,
     "match_visualizer": MatchVisualizerNodeConfig,
 }
 BLOCK = re.compile(r"(<!-- begin parameters -->\n).*?(<!-- end parameters -->)", re.DOTALL)

@@ -12,7 +12,6 @@ camera 1: X1 = R X0 + t, x to the right, y down, z forward.
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -24,6 +23,8 @@ from superglue_ros.two_view_geometry import Case, Scale, TwoViewGeometry
 from superglue_ros.two_view_models import (
     Fit,
     Pose,
+    chance_inliers,
+    chance_lead,
     essential_matrix,
     fit_epipolar,
     fit_homography,
@@ -76,7 +77,7 @@ def estimate_two_view_geometry(
 
     homography = fit_homography(points0, points1, config)
     pose, epipolar = fit_epipolar(points0, points1, cameras, config)
-    chance = _chance_inliers(len(points0), image_size, config)
+    chance = chance_inliers(len(points0), image_size, config)
     if max(homography.count, epipolar.count) < max(config.min_inliers, chance):
         return TwoViewGeometry(Case.NO_CONSENSUS, np.zeros(len(points0), bool))
     if not _has_parallax(homography, epipolar, image_size, config):
@@ -109,7 +110,7 @@ def _certainty(
     if max(pose_deviations_deg(covariance)) > config.max_pose_deviation_deg:
         return None
     wrong = len(points0) - fit.count
-    return covariance if evidence.lead() >= _chance_lead(wrong, image_size, config) else None
+    return covariance if evidence.lead() >= chance_lead(wrong, image_size, config) else None
 
 
 def _with_pose(geometry: TwoViewGeometry, pose: Pose, covariance: Matrix) -> TwoViewGeometry:
@@ -130,38 +131,13 @@ def _checked(points: Points) -> Points:
     return points
 
 
-def _chance_inliers(count: int, image_size: tuple[int, int], config: GeometryConfig) -> float:
-    """Inliers that an epipolar geometry may find among so many wrong matches.
-
-    Those expected for one placed blindly, six standard deviations for the choice of the best of
-    many, and those through which its seven degrees of freedom lead it.
-    """
-    expected = count * _chance_share(image_size, config)
-    return expected + 6 * math.sqrt(expected) + 10
-
-
-def _chance_lead(count: int, image_size: tuple[int, int], config: GeometryConfig) -> float:
-    """By how many matches one direction of motion may lead because of so many wrong matches.
-
-    Four standard deviations of those that it finds, and a few that count where there are none.
-    """
-    return 4 * math.sqrt(count * _chance_share(image_size, config)) + 3
-
-
-def _chance_share(image_size: tuple[int, int], config: GeometryConfig) -> float:
-    """Share of wrong matches that lie near their epipolar line, at its longest, by chance."""
-    width, height = image_size
-    band_px = 2 * math.sqrt(2) * config.max_epipolar_error_px
-    return min(1.0, band_px * math.hypot(width, height) / max(1, width * height))
-
-
 def _has_parallax(
     homography: Fit, epipolar: Fit, image_size: tuple[int, int], config: GeometryConfig
 ) -> bool:
     """Whether an epipolar geometry holds for more than a homography and chance explain."""
     off = homography.errors > CLEARLY_OFF * point_error_px(config)
     left_out = int(np.count_nonzero(epipolar.inliers & off))
-    chance = _chance_inliers(int(np.count_nonzero(off)), image_size, config)
+    chance = chance_inliers(int(np.count_nonzero(off)), image_size, config)
     return left_out >= max(chance, LEFT_OUT_SHARE * epipolar.count)
 
 

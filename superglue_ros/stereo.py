@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from superglue_ros.cameras import Camera, Matrix, Points
-from superglue_ros.config import StereoConfig
+from superglue_ros.config import GeometryConfig, StereoConfig
 from superglue_ros.errors import InputError
-from superglue_ros.two_view_geometry import Flags
+from superglue_ros.two_view_geometry import Case, Flags, Scale, TwoViewGeometry
+from superglue_ros.two_view_models import (
+    Pose,
+    chance_inliers,
+    essential_matrix,
+    fundamental_matrix,
+    sampson_errors,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +76,12 @@ class StereoCamera:
         """(3,) metres: t of the pose that maps the left camera's points to the right camera's."""
         return np.array([-self.baseline, 0.0, 0.0])
 
+    @property
+    def pose(self) -> Pose:
+        """R and t in metres from the left to the right camera, both as they are, not rectified."""
+        back = self.right.rectification.T
+        return back @ self.left.rectification, back @ self.translation
+
     def triangulate(self, left: Points, right: Points, config: StereoConfig) -> StereoPoints:
         """Find the points that two views of one moment show.
 
@@ -89,3 +103,52 @@ class StereoCamera:
         depths[inliers] = fx * self.baseline / disparities[inliers]
         sideways = (left - np.array([cx, cy])) / np.array([fx, fy]) * depths[:, None]
         return StereoPoints(np.column_stack([sideways, depths]), inliers, row_errors)
+
+
+def stereo_geometry(
+    stereo: StereoCamera,
+    left: Points,
+    right: Points,
+    image_size: tuple[int, int],
+    stereo_config: StereoConfig,
+    config: GeometryConfig,
+) -> tuple[TwoViewGeometry, StereoPoints]:
+    """The geometry of a calibrated pair, which is known, and what its matches show.
+
+    Args:
+        stereo: The cameras.
+        left: (K, 2) matched points in pixels of the left image as received.
+        right: (K, 2) their partners in the right image.
+        image_size: (width, height) of the right image in pixels.
+        stereo_config: What makes a match an inlier.
+        config: How many there must be.
+
+    Returns:
+        The geometry in metres and the points; no points where fewer matches than chance explains
+        agree with the calibration.
+    """
+    points = stereo.triangulate(left, right, stereo_config)
+    nothing = TwoViewGeometry(Case.TOO_FEW_MATCHES, np.zeros(len(left), bool))
+    if len(left) < config.min_inliers:
+        return nothing, points
+    count = int(np.count_nonzero(points.inliers))
+    if count < max(config.min_inliers, chance_inliers(len(left), image_size, config)):
+        none = np.full_like(points.positions, np.nan)
+        nowhere = StereoPoints(none, nothing.inliers, points.row_errors_px)
+        return dataclasses.replace(nothing, case=Case.NO_CONSENSUS), nowhere
+    rotation, translation = stereo.pose
+    essential = essential_matrix(rotation, translation / stereo.baseline)
+    fundamental = fundamental_matrix(essential, stereo.left.matrix, stereo.right.matrix)
+    ideal = stereo.left.undistort(left), stereo.right.undistort(right)
+    errors = sampson_errors(fundamental, *ideal)
+    geometry = TwoViewGeometry(
+        Case.GENERAL,
+        points.inliers,
+        float(np.median(errors[points.inliers])),
+        fundamental=fundamental,
+        essential=essential,
+        rotation=rotation,
+        translation=translation,
+        scale=Scale.METRIC,
+    )
+    return geometry, points

@@ -69,6 +69,31 @@ def transfer_errors(homography: Matrix, points0: Points, points1: Points) -> NDA
     return np.where(np.isfinite(errors), errors, np.inf)
 
 
+def chance_inliers(count: int, image_size: tuple[int, int], config: GeometryConfig) -> float:
+    """Inliers that an epipolar geometry may find among so many wrong matches.
+
+    Those expected for one placed blindly, six standard deviations for the choice of the best of
+    many, and those through which its seven degrees of freedom lead it.
+    """
+    expected = count * _chance_share(image_size, config)
+    return expected + 6 * math.sqrt(expected) + 10
+
+
+def chance_lead(count: int, image_size: tuple[int, int], config: GeometryConfig) -> float:
+    """By how many matches one direction of motion may lead because of so many wrong matches.
+
+    Four standard deviations of those that it finds, and a few that count where there are none.
+    """
+    return 4 * math.sqrt(count * _chance_share(image_size, config)) + 3
+
+
+def _chance_share(image_size: tuple[int, int], config: GeometryConfig) -> float:
+    """Share of wrong matches that lie near their epipolar line, at its longest, by chance."""
+    width, height = image_size
+    band_px = 2 * math.sqrt(2) * config.max_epipolar_error_px
+    return min(1.0, band_px * math.hypot(width, height) / max(1, width * height))
+
+
 def point_error_px(config: GeometryConfig) -> float:
     """Largest distance of an inlier from the point that a homography sends it to."""
     return config.max_epipolar_error_px * POINT_TO_LINE_ERROR

@@ -27,6 +27,7 @@ from superglue_ros.msg import Matches as MatchesMessage
 
 from superglue_ros.config import Setting
 from superglue_ros.errors import InputError
+from superglue_ros.nodes.geometry_node import GeometryNode
 from superglue_ros.nodes.pipeline_node import PipelineNode
 from superglue_ros.nodes.superglue_node import SuperGlueNode
 from superglue_ros.nodes.superpoint_node import SuperPointNode
@@ -35,6 +36,7 @@ NODES = {
     "superpoint_node": SuperPointNode,
     "superglue_node": SuperGlueNode,
     "pipeline_node": PipelineNode,
+    "geometry_node": GeometryNode,
 }
 KINDS = {
     bool: ParameterType.PARAMETER_BOOL,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
-
-import numpy as np
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.reader import BagReader
@@ -46,7 +43,7 @@ def find_cameras(
         if message is None:
             return None, f"none: no calibration on {source}"
         try:
-            found.append(_camera(message, rectified="rect" in PurePosixPath(topic).name))
+            found.append(Camera.from_info(message, rectified="rect" in PurePosixPath(topic).name))
         except InputError as error:
             return None, f"none: {source}: {error}"
         sources.append(source)
@@ -59,17 +56,3 @@ def _beside(topic: str) -> str:
     if path.name == "compressed":
         path = path.parent
     return str(path.parent / "camera_info")
-
-
-def _camera(message: Any, *, rectified: bool) -> Camera:
-    """The camera of a CameraInfo as rosbags reads it, with the capitals of ROS 1 or those of 2."""
-
-    def matrix(name: str) -> Any:
-        return np.array(getattr(message, name, getattr(message, name.upper(), ())), np.float64)
-
-    projection = matrix("p").reshape(3, 4)
-    if rectified:
-        return Camera.pinhole(projection[:, :3])
-    rectification = matrix("r").reshape(3, 3)
-    model = message.distortion_model
-    return Camera(matrix("k").reshape(3, 3), matrix("d"), model, rectification, projection)

@@ -1,0 +1,42 @@
+"""Tracks as the back-ends of visual-inertial odometry take them: rays and how fast they move."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from superglue_ros.cameras import Camera, Points
+from superglue_ros.tracks import Tracks
+
+
+class TrackMotion:
+    """Undistorts tracks and differentiates them from frame to frame."""
+
+    def __init__(self) -> None:
+        """Start without an earlier frame."""
+        self._rays_of: dict[int, Points] = {}
+        self._stamp_sec = float("nan")
+
+    def update(self, tracks: Tracks, stamp_sec: float, camera: Camera) -> tuple[Points, Points]:
+        """Take the tracks of the next frame.
+
+        Args:
+            tracks: T tracks, in pixels of the image as received.
+            stamp_sec: When the image was taken.
+            camera: Its calibration.
+
+        Returns:
+            (T, 2) x and y of the rays (x, y, 1) at which the camera sees them, and (T, 2) by how
+            much these change per second; 0 for a track that was not seen in the frame before.
+        """
+        ideal = camera.undistort(np.asarray(tracks.points, np.float64))
+        (fx, _, cx), (_, fy, cy), _ = camera.matrix.tolist()
+        rays = (ideal - (cx, cy)) / (fx, fy)
+        elapsed_sec = stamp_sec - self._stamp_sec
+        ids = tracks.ids.tolist()
+        velocities = np.zeros_like(rays)
+        if elapsed_sec > 0:
+            for row, track in enumerate(ids):
+                velocities[row] = (rays[row] - self._rays_of.get(track, rays[row])) / elapsed_sec
+        self._rays_of = dict(zip(ids, rays, strict=True))
+        self._stamp_sec = stamp_sec
+        return rays, velocities
