@@ -6,16 +6,18 @@ Images are (H, W) uint8 grey; pixel (0, 0) is the centre of the top-left pixel.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
-from torch import Tensor
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import FloatArray, GreyImage
 
-Points = TypeVar("Points", FloatArray, Tensor)
+if TYPE_CHECKING:  # who only reads or draws images needs no PyTorch
+    from torch import Tensor
+
+Points = TypeVar("Points", FloatArray, "Tensor")
 
 
 def read_image(path: Path) -> GreyImage:
