@@ -133,7 +133,7 @@ class DeviceConfig(Settings):
     engine: str = setting(
         "auto",
         "What runs the networks; auto is the fastest that gives the same results here.",
-        choices=("auto", "torch", "onnxruntime"),
+        choices=("auto", "torch", "fused", "onnxruntime"),
     )
     precision: str = setting(
         "auto",

@@ -48,7 +48,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     def put(module: Any) -> None:
         real = selection._module
         for network in ("superpoint", "superglue"):
-            monkeypatch.setitem(selection.AUTOMATIC, (network, "cpu"), ("other",))
+            monkeypatch.setitem(selection.AUTOMATIC, (network, "cpu"), (("other", "auto"),))
         monkeypatch.setattr(
             selection, "_module", lambda name: module if name == "other" else real(name)
         )

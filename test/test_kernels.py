@@ -78,8 +78,7 @@ def test_the_first_layer_is_the_convolution(
 ) -> None:
     images = torch.from_numpy(rng.integers(0, 256, (2, *shape), np.uint8))
     layer = torch.nn.Conv2d(1, 16, kernel_size=3, padding=1)
-    weight = layer.weight.detach().reshape(16, 9).T.contiguous() / 255
-    given = (tensor.to(DEVICE) for tensor in (images, weight, layer.bias.detach()))
+    given = (one.detach().to(DEVICE) for one in (images, layer.weight / 255, layer.bias))
     found = triton_first_layer(*given, dtype)
     assert found.is_contiguous(memory_format=torch.channels_last)
     expected = torch.relu(layer(images[:, None].float() / 255)).detach()

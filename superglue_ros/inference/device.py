@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -48,6 +48,14 @@ def device_errors(device: torch.device) -> Iterator[None]:
         return
     release_memory(device)
     raise DeviceError(f"{device}: {reason}")
+
+
+def strict_float32() -> AbstractContextManager[None]:
+    """Within the `with` block, convolutions in float32 are computed in float32.
+
+    By default PyTorch lets them take TensorFloat-32, which has the ten digits of half precision.
+    """
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 def release_memory(device: torch.device) -> None:

@@ -5,6 +5,8 @@ from superglue_ros.networks.keypoints import (
     sample_descriptors,
     select_fixed,
     select_keypoints,
+    stay_within,
+    without_slopes,
 )
 from superglue_ros.networks.optimal_transport import (
     log_optimal_transport,
@@ -25,4 +27,6 @@ __all__ = [
     "sample_descriptors",
     "select_fixed",
     "select_keypoints",
+    "stay_within",
+    "without_slopes",
 ]

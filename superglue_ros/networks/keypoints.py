@@ -45,6 +45,32 @@ def non_maximum_suppression(scores: Tensor, radius: int) -> Tensor:
     return torch.where(kept, scores, zeros)[:, 0]
 
 
+def without_slopes(suppressed: Tensor, scores: Tensor, allowed: Tensor, radius: int) -> Tensor:
+    """Of the maxima of what is allowed, those that are no slope of a peak that is not.
+
+    Args:
+        suppressed: (B, H, W) `scores` where allowed, 0 elsewhere, after non-maximum suppression.
+        scores: (B, H, W) probabilities.
+        allowed: (B, H, W) boolean: what is not suppresses nothing.
+        radius: That of the suppression in pixels.
+    """
+    beyond = _window_maximum(torch.where(allowed, 0.0, scores)[:, None], min(1, radius))[:, 0]
+    return torch.where(scores >= beyond, suppressed, 0.0)
+
+
+def stay_within(moved: Tensor, keypoints: Tensor, allowed: Tensor) -> Tensor:
+    """`moved` (B, N, 2), but `keypoints` where that would be in a pixel that is not allowed.
+
+    Args:
+        moved: (B, N, 2), x and y in pixels of the image.
+        keypoints: (B, N, 2), where they were.
+        allowed: (B, H, W) boolean.
+    """
+    images = torch.arange(len(moved), device=moved.device)[:, None]
+    columns, rows = moved.round().long().unbind(dim=2)
+    return torch.where(allowed[images, rows, columns][:, :, None], moved, keypoints)
+
+
 def select_keypoints(scores: Tensor, threshold: float, max_keypoints: int) -> tuple[Tensor, Tensor]:
     """The most probable pixels of one suppressed map, away from the border.
 
@@ -91,9 +117,9 @@ def select_fixed(scores: Tensor, threshold: float, count: int) -> tuple[Tensor, 
     best = keys.topk(count, dim=1).values
     places = last - (best & ((1 << _PLACE_BITS) - 1))
     confidences = (best >> _PLACE_BITS).int().view(torch.float32)
-    x, y = places % max(1, columns), places // max(1, columns)
-    found = (confidences > 0).sum(dim=1)
-    return torch.stack([x, y], dim=2).float() + BORDER, confidences, found
+    x = (places % max(1, columns) + BORDER).clamp(max=width - 1)
+    y = (places // max(1, columns) + BORDER).clamp(max=height - 1)
+    return torch.stack([x, y], dim=2).float(), confidences, (confidences > 0).sum(dim=1)
 
 
 def sample_descriptors(keypoints: Tensor, descriptor_map: Tensor) -> Tensor:

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from superglue_ros.config import DetectionConfig
 from superglue_ros.features import GreyImage
 from superglue_ros.inference.engines.interface import Detections
 from superglue_ros.inference.suppression import suppress_on_host
-from superglue_ros.networks import non_maximum_suppression, sample_descriptors, select_keypoints
+from superglue_ros.networks import (
+    non_maximum_suppression,
+    sample_descriptors,
+    select_keypoints,
+    stay_within,
+    without_slopes,
+)
 from superglue_ros.networks.subpixel import soft_argmax
 from superglue_ros.networks.superpoint import STRIDE
 
@@ -50,7 +55,7 @@ class DenseSuperPoint:
     ) -> list[Detections]:
         """Find and describe keypoints; see `SuperPointEngine.detect`."""
         height, width = images[0].shape
-        batch = torch.from_numpy(np.stack([_pad_to_stride(image) for image in images]))[:, None]
+        batch = torch.from_numpy(np.stack([pad_to_stride(image) for image in images]))[:, None]
         probabilities, descriptor_maps = self.maps(batch.to(self._device, non_blocking=True))
         probabilities = probabilities[:, :height, :width]
         allowed = _allowed(images, usable)
@@ -73,10 +78,7 @@ class DenseSuperPoint:
         is no peak.
         """
         suppressed = self._suppressed(torch.where(allowed, probabilities, 0.0), radius)
-        beyond = torch.where(allowed, 0.0, probabilities)[:, None]
-        reach = min(1, radius)
-        slope = F.max_pool2d(beyond, 2 * reach + 1, stride=1, padding=reach)[:, 0]
-        return torch.where(probabilities >= slope, suppressed, 0.0)
+        return without_slopes(suppressed, probabilities, allowed, radius)
 
     def _suppressed(self, probabilities: Tensor, radius: int) -> Tensor:
         if self._device.type != "cpu":
@@ -98,7 +100,9 @@ def _select(
     )
     if config.subpixel == "on":
         moved = soft_argmax(probabilities, keypoints)
-        keypoints = moved if allowed is None else _unless_masked(moved, keypoints, allowed)
+        if allowed is not None:
+            moved = stay_within(moved[None], keypoints[None], allowed[None])[0]
+        keypoints = moved
     return Detections(keypoints, scores, sample_descriptors(keypoints, descriptor_map))
 
 
@@ -113,18 +117,12 @@ def _allowed(images: Sequence[GreyImage], usable: Sequence[GreyImage | None]) ->
     return None if allowed.all() else torch.from_numpy(allowed)
 
 
-def _unless_masked(moved: Tensor, keypoints: Tensor, allowed: Tensor) -> Tensor:
-    """`moved` (N, 2), but `keypoints` where that would be in a pixel that is not allowed."""
-    columns, rows = moved.round().long().unbind(dim=1)
-    return torch.where(allowed[rows, columns][:, None], moved, keypoints)
-
-
 def _is_plain(image: GreyImage) -> bool:
     """Whether there is no place to find again, whatever the network says: one grey value."""
     return bool((image == image[0, 0]).all())
 
 
-def _pad_to_stride(image: GreyImage) -> GreyImage:
+def pad_to_stride(image: GreyImage) -> GreyImage:
     """Repeat the last row and column until both sides are multiples of the stride."""
     height, width = image.shape
     if height % STRIDE == 0 and width % STRIDE == 0:

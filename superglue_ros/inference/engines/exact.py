@@ -11,6 +11,7 @@ from torch import Tensor
 
 from superglue_ros.config import AssignmentConfig
 from superglue_ros.features import Matches
+from superglue_ros.inference.device import strict_float32
 from superglue_ros.inference.engines.dense import DenseSuperPoint
 from superglue_ros.inference.engines.interface import (
     EngineOptions,
@@ -53,7 +54,7 @@ class TorchSuperPoint(DenseSuperPoint):
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network; see `DenseSuperPoint.maps`."""
         batch = (images.float() / 255).contiguous(memory_format=torch.channels_last)
-        with self._precision:
+        with self._precision, strict_float32():
             probabilities, descriptor_maps = self._network(batch)
         return probabilities, descriptor_maps.float()
 

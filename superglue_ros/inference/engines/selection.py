@@ -29,14 +29,17 @@ Engine = TypeVar("Engine")
 
 EXACT = "torch"
 
-MODULES = {EXACT: "exact", "onnxruntime": "onnxruntime_engine"}
+MODULES = {EXACT: "exact", "fused": "fused_engine", "onnxruntime": "onnxruntime_engine"}
 """The module of this folder that makes the engines of each name; see `EngineModule`."""
 
-AUTOMATIC: dict[tuple[str, str], tuple[str, ...]] = {
-    ("superpoint", "cpu"): ("onnxruntime",),
-    ("superglue", "cpu"): ("onnxruntime",),
+AUTOMATIC: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
+    ("superpoint", "cpu"): (("onnxruntime", "fp32"),),
+    ("superglue", "cpu"): (("onnxruntime", "fp32"),),
+    ("superpoint", "cuda"): (("fused", "fp16"), ("fused", "fp32")),
+    ("superglue", "cuda"): (("fused", "fp16"), ("fused", "fp32")),
 }
-"""By network and type of device what `auto` tries, the first that runs and passes; else `EXACT`."""
+"""By network and type of device the engines and precisions that `auto` tries, the first that runs
+and passes; else `EXACT`."""
 
 _logger = logging.getLogger(__name__)
 
@@ -91,10 +94,9 @@ def _select(
         EngineUnavailableError: The engine that is asked for by name cannot run here.
     """
     exact = make(EXACT, EngineOptions(device, "fp32"))
-    options = EngineOptions(device, config.precision)
-    for name in _candidates(network, config.engine, options):
+    for name, precision in _candidates(network, config, device):
         try:
-            engine = make(name, options)
+            engine = make(name, EngineOptions(device, precision))
             problem = difference(engine, exact)
         except EngineUnavailableError:
             if config.engine != "auto":
@@ -105,23 +107,23 @@ def _select(
         if not problem:
             return name, engine
         _logger.warning(
-            "engine %s, precision %s, does not run %s as it should (%s): taking %s in fp32",
+            "engine %s, precision %s, does not run %s as it should (%s): taking another",
             name,
-            config.precision,
+            precision,
             network,
             problem,
-            EXACT,
         )
     return EXACT, exact
 
 
-def _candidates(network: str, engine: str, options: EngineOptions) -> tuple[str, ...]:
-    """The engines to try before the exact one."""
-    reduced = options.precision not in ("auto", "fp32")
-    if engine == "auto":
-        names = AUTOMATIC.get((network, options.device.type), ())
-        return (*names, EXACT) if reduced else names
-    return (engine,) if engine != EXACT or reduced else ()
+def _candidates(network: str, config: DeviceConfig, device: torch.device) -> list[tuple[str, str]]:
+    """The engines and precisions to try before the exact one."""
+    automatic = AUTOMATIC.get((network, device.type), ())
+    asked_for = (config.engine, "auto")
+    tried = (*automatic, (EXACT, "fp32")) if config.engine == "auto" else (asked_for,)
+    if config.precision != "auto":
+        tried = tuple(dict.fromkeys((name, config.precision) for name, _ in tried))
+    return [one for one in tried if one not in ((EXACT, "auto"), (EXACT, "fp32"))]
 
 
 def _module(name: str) -> EngineModule:

@@ -43,7 +43,7 @@ if triton is not None:
             x = column + (tap % 3 - 1)
             seen = inside & (y >= 0) & (y < height) & (x >= 0) & (x < width)
             grey = tl.load(images + image + y * width + x, mask=seen, other=0).to(tl.float32)
-            sums += grey[:, None] * tl.load(weight + tap * CHANNELS + channels)[None, :]
+            sums += grey[:, None] * tl.load(weight + channels * 9 + tap)[None, :]
         places = (image + pixels)[:, None] * CHANNELS + channels[None, :]
         result = tl.maximum(sums, 0.0).to(output.dtype.element_ty)
         tl.store(output + places, result, mask=inside[:, None])
@@ -54,8 +54,7 @@ def triton_first_layer(images: Tensor, weight: Tensor, bias: Tensor, dtype: torc
 
     Args:
         images: (B, H, W) uint8.
-        weight: (9, C) float32, the taps in reading order, made for grey values of 0 to 255; C is a
-            power of two.
+        weight: (C, 1, 3, 3) float32, made for grey values of 0 to 255; C is a power of two.
         bias: (C,) float32.
         dtype: That of the result.
 
@@ -63,9 +62,9 @@ def triton_first_layer(images: Tensor, weight: Tensor, bias: Tensor, dtype: torc
         (B, C, H, W), the channels last in memory.
     """
     count, height, width = images.shape
-    channels = weight.shape[1]
+    channels = len(weight)
     output = torch.empty((count, height, width, channels), dtype=dtype, device=images.device)
     _convolve[(triton.cdiv(height * width, _PIXELS), count)](
-        images.contiguous(), weight, bias, output, height, width, _PIXELS, channels
+        images.contiguous(), weight.contiguous(), bias, output, height, width, _PIXELS, channels
     )
     return output.permute(0, 3, 1, 2)

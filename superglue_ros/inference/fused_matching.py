@@ -1,0 +1,70 @@
+"""From features to matches in fixed shapes, without waiting for the device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from superglue_ros.config import AssignmentConfig
+from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
+from superglue_ros.inference.kernels import TRITON
+from superglue_ros.inference.kernels.sinkhorn import triton_optimal_transport
+from superglue_ros.networks import log_optimal_transport, mutual_matches, optimal_transport
+from superglue_ros.networks.optimal_transport import Counts
+
+
+class MatchingSettings(NamedTuple):
+    """What `match` does beyond the network; constant within a CUDA graph.
+
+    Attributes:
+        threshold: A match's probability is above this.
+        iterations: Of the optimal-transport layer.
+        with_assignment: Whether the assignment is returned.
+    """
+
+    threshold: float
+    iterations: int
+    with_assignment: bool
+
+    @classmethod
+    def of(cls, config: AssignmentConfig, *, with_assignment: bool) -> MatchingSettings:
+        """The settings of a configuration."""
+        return cls(config.match_threshold, config.sinkhorn_iterations, with_assignment)
+
+
+class FixedMatches(NamedTuple):
+    """The matches of P pairs, N places in each image.
+
+    Attributes:
+        results: (4, P, N) float32: matches0, matches1, matching_scores0 and matching_scores1 of
+            `Matches`, in one piece for one copy to the host.
+        assignment: (P, N+1, N+1) float32 with the dustbins last, or None.
+    """
+
+    results: Tensor
+    assignment: Tensor | None
+
+
+def match(network: FusedSuperGlue, settings: MatchingSettings, batch: FeatureBatch) -> FixedMatches:
+    """Match several pairs of images, each as if it were alone; nothing matches padding."""
+    images = len(batch.scores)
+    counts: Counts | None = None
+    if batch.counts is not None:
+        counts = (batch.counts[: images // 2], batch.counts[images // 2 :])
+    scores = network(batch)
+    assignment = _transport(scores, network.bin_score, settings.iterations, counts)
+    matches0, matches1, scores0, scores1 = mutual_matches(assignment, settings.threshold)
+    results = torch.stack([matches0.float(), matches1.float(), scores0, scores1])
+    return FixedMatches(results, assignment if settings.with_assignment else None)
+
+
+def _transport(scores: Tensor, bin_score: Tensor, iterations: int, counts: Counts | None) -> Tensor:
+    """The optimal-transport layer that suits the device."""
+    if not scores.is_cuda:
+        return optimal_transport(scores, bin_score, iterations, counts)
+    assert counts is not None
+    if TRITON:
+        return triton_optimal_transport(scores, bin_score, iterations, counts)
+    return log_optimal_transport(scores, bin_score, iterations, counts).exp()
