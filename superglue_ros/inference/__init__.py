@@ -5,6 +5,7 @@ features0, features1 = extractor.extract_batch([image0, image1])
 matches = matcher.match(features0, features1)
 """
 
+from superglue_ros.inference.image_pairs import ImagePairMatcher, MatchedImages
 from superglue_ros.inference.interface import Extractor, Matcher
 from superglue_ros.inference.nearest import NearestMatcher
 from superglue_ros.inference.sift import SiftExtractor
@@ -13,6 +14,8 @@ from superglue_ros.inference.superpoint import SuperPointExtractor
 
 __all__ = [
     "Extractor",
+    "ImagePairMatcher",
+    "MatchedImages",
     "Matcher",
     "NearestMatcher",
     "SiftExtractor",

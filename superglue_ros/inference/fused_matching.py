@@ -46,6 +46,11 @@ class FixedMatches(NamedTuple):
     results: Tensor
     assignment: Tensor | None
 
+    @property
+    def present(self) -> list[Tensor]:
+        """The tensors that are there."""
+        return [tensor for tensor in self if tensor is not None]
+
 
 def match(network: FusedSuperGlue, settings: MatchingSettings, batch: FeatureBatch) -> FixedMatches:
     """Match several pairs of images, each as if it were alone; nothing matches padding."""

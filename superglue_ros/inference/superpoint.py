@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,11 +17,25 @@ from superglue_ros.images import (
     usable_pixels,
 )
 from superglue_ros.inference.device import device_errors, select_device
-from superglue_ros.inference.engines import select_superpoint
+from superglue_ros.inference.engines import SuperPointEngine, select_superpoint
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.weights import load_superpoint
 
 WARM_UP_SHAPE = (120, 160)
+
+
+class PreparedImage(NamedTuple):
+    """An image as an engine takes it.
+
+    Attributes:
+        pixels: (H, W) uint8, at the size that the network sees.
+        usable: (H, W) uint8, no keypoint where 0; None for everywhere.
+        size: (width, height) of the image as given.
+    """
+
+    pixels: GreyImage
+    usable: GreyImage | None
+    size: tuple[int, int]
 
 
 class SuperPointExtractor:
@@ -57,6 +72,11 @@ class SuperPointExtractor:
         """Name of the weights and their digest."""
         return self._name
 
+    @property
+    def running_engine(self) -> SuperPointEngine:
+        """What runs the network."""
+        return self._engine
+
     def warm_up(self) -> None:
         """Run once on noise, so that the first image does not wait for what loads at first use."""
         noise = np.random.default_rng(0).integers(0, 256, WARM_UP_SHAPE, np.uint8)
@@ -87,48 +107,57 @@ class SuperPointExtractor:
             InputError: An image is not (H, W) uint8, has no pixels, or is not of its mask's size.
             DeviceError: The device failed, for want of memory say.
         """
+        prepared = self.prepared(images, masks)
+        with device_errors(self.device):
+            return self._extract(prepared, self.decided_config)
+
+    def prepared(
+        self, images: Sequence[GreyImage], masks: Sequence[GreyImage | None] | None
+    ) -> list[PreparedImage]:
+        """Images and masks as the engine takes them; see `extract_tensors`."""
         for image in images:
             check_grey(image)
-        usable = [
-            usable_pixels(image, mask, self.config.mask_border)
+        return [
+            _prepared(image, usable_pixels(image, mask, self.config.mask_border), self.config)
             for image, mask in zip(images, masks or [None] * len(images), strict=True)
         ]
-        with device_errors(self.device):
-            return self._extract(images, usable, self._decided(self.config))
 
-    def _decided(self, config: SuperPointConfig) -> SuperPointConfig:
-        """The settings without what is left to the weights."""
+    @property
+    def decided_config(self) -> SuperPointConfig:
+        """The settings, with what they leave to the weights decided."""
+        config = self.config
         return config.updated(subpixel=self._subpixel) if config.subpixel == "auto" else config
 
     @torch.inference_mode()
     def _extract(
-        self,
-        images: Sequence[GreyImage],
-        usable: Sequence[GreyImage | None],
-        config: SuperPointConfig,
+        self, images: Sequence[PreparedImage], config: SuperPointConfig
     ) -> list[FeatureTensors]:
-        reduced = [reduce_to_longest_side(image, config.resize) for image in images]
-        masks = [
-            None if mask is None else _scaled_mask(mask, image.shape)
-            for mask, image in zip(usable, reduced, strict=True)
-        ]
         features: dict[int, FeatureTensors] = {}
-        for indices in _group_by_shape(reduced):
+        for indices in _group_by_shape([image.pixels for image in images]):
+            group = [images[index] for index in indices]
             found = self._engine.detect(
-                [reduced[index] for index in indices], [masks[index] for index in indices], config
+                [image.pixels for image in group], [image.usable for image in group], config
             )
             for index, detections in zip(indices, found, strict=True):
-                image_size = images[index].shape[::-1]
+                image = images[index]
                 features[index] = FeatureTensors(
                     keypoints=rescale_keypoints(
-                        detections.keypoints, reduced[index].shape[::-1], image_size
+                        detections.keypoints, image.pixels.shape[::-1], image.size
                     ),
                     scores=detections.scores,
                     descriptors=detections.descriptors,
-                    image_size=image_size,
+                    image_size=image.size,
                     extractor=self.name,
                 )
         return [features[index] for index in range(len(images))]
+
+
+def _prepared(
+    image: GreyImage, usable: GreyImage | None, config: SuperPointConfig
+) -> PreparedImage:
+    pixels = reduce_to_longest_side(image, config.resize)
+    usable = None if usable is None else _scaled_mask(usable, pixels.shape)
+    return PreparedImage(pixels, usable, image.shape[::-1])
 
 
 def _scaled_mask(usable: GreyImage, shape: tuple[int, ...]) -> GreyImage:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from superglue_ros.config import AssignmentConfig, DetectionConfig
-from superglue_ros.features import GreyImage, Matches
+from superglue_ros.features import FloatArray, GreyImage, Matches
 from superglue_ros.inference.device import strict_float32
 from superglue_ros.inference.engines.dense import pad_to_stride
 from superglue_ros.inference.engines.graphs import GraphCache
@@ -59,6 +59,7 @@ class FusedSuperPointEngine:
     def __init__(self, network: SuperPoint, options: EngineOptions) -> None:
         """Copy the weights to the device."""
         self.network = FusedSuperPoint(network, _dtype(options)).to(options.device)
+        self.device = options.device
         self._transfers = Transfers(options.device)
         self._graphs = GraphCache(options.device)
 
@@ -88,7 +89,7 @@ class FusedSuperGlueEngine:
         """Copy the weights to the device."""
         self.name = loaded.name
         self.network = FusedSuperGlue(loaded.network, _dtype(options)).to(options.device)
-        self._device = options.device
+        self.device = options.device
         self._transfers = Transfers(options.device)
         self._graphs = GraphCache(options.device)
 
@@ -102,15 +103,16 @@ class FusedSuperGlueEngine:
         with strict_float32():
             found = self._graphs(settings, partial(_match, self.network, settings), *batch)
         counts = [(len(features0), len(features1)) for features0, features1 in pairs]
-        return matches_of(found, counts, self.name, self._transfers)
+        results, *assignments = self._transfers.download(*found.present)
+        return matches_of(results, counts, self.name, *assignments)
 
     def _batch(self, pairs: Sequence[FeaturePair]) -> FeatureBatch:
         features = [pair[side] for side in (0, 1) for pair in pairs]
         counts = [len(one) for one in features]
         places = max(counts)
-        on_gpu = self._device.type == "cuda"
+        on_gpu = self.device.type == "cuda"
         if on_gpu:
-            places = -(-places // _BUCKET) * _BUCKET
+            places = bucket(places)
         sizes = np.array([one.image_size for one in features], np.float32)
         padded = on_gpu or min(counts) < places
         return FeatureBatch(
@@ -120,6 +122,11 @@ class FusedSuperGlueEngine:
             sizes=self._transfers.upload(sizes),
             counts=self._transfers.upload(np.array(counts, np.int32)) if padded else None,
         )
+
+
+def bucket(count: int) -> int:
+    """Places for so many keypoints on a GPU."""
+    return -(-count // _BUCKET) * _BUCKET
 
 
 def upload_images(
@@ -137,18 +144,19 @@ def upload_images(
 
 
 def matches_of(
-    found: FixedMatches, counts: Sequence[tuple[int, int]], name: str, transfers: Transfers
+    results: FloatArray,
+    counts: Sequence[tuple[int, int]],
+    name: str,
+    assignments: FloatArray | None = None,
 ) -> list[Matches]:
-    """The matches of pairs with `counts` of true keypoints, in the host's memory."""
-    tensors = [tensor for tensor in found if tensor is not None]
-    results, *assignments = transfers.download(*tensors)
+    """The matches of pairs with `counts` of true keypoints, from `FixedMatches` on the host."""
     matches = []
     for index, (count0, count1) in enumerate(counts):
         matches0, matches1, scores0, scores1 = results[:, index]
         assignment = None
-        if assignments:
+        if assignments is not None:
             kept = np.ix_([*range(count0), -1], [*range(count1), -1])
-            assignment = assignments[0][index][kept]
+            assignment = assignments[index][kept]
         matches.append(
             Matches(
                 matches0=matches0[:count0].astype(np.int32),

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+class Download:
+    """Copies on their way to the host.
+
+    Args:
+        tensors: Where they arrive, in the host's memory.
+        done: Recorded behind the copies; None where they have arrived.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], done: torch.cuda.Event | None) -> None:
+        """Take note of them."""
+        self._tensors = tensors
+        self._done = done
+
+    def result(self) -> list[NDArray[Any]]:
+        """The arrays, when all of them are there."""
+        if self._done is None:
+            return [tensor.numpy() for tensor in self._tensors]
+        self._done.synchronize()
+        return [np.array(tensor) for tensor in self._tensors]
 
 
 class Transfers:
@@ -42,13 +64,18 @@ class Transfers:
 
     def download(self, *tensors: Tensor) -> list[NDArray[Any]]:
         """The same in the memory of the host, when all of it is there."""
+        return self.begin_download(*tensors).result()
+
+    def begin_download(self, *tensors: Tensor) -> Download:
+        """Begin to copy to the host what the current stream computes until here."""
         if self._stream is None:
-            return [tensor.numpy() for tensor in tensors]
+            return Download(list(tensors), None)
         pinned = [
             torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(
                 tensor, non_blocking=True
             )
             for tensor in tensors
         ]
-        torch.cuda.current_stream(self._device).synchronize()
-        return [np.array(tensor) for tensor in pinned]
+        done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        done.record(torch.cuda.current_stream(self._device))
+        return Download(pinned, done)
