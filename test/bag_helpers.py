@@ -11,13 +11,17 @@ from rosbags import rosbag1, rosbag2
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
+from superglue_ros.bag.reader import BagReader
+from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
+from superglue_ros.image_decoding import image_decoder
 
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 50_000_000
 IMAGE = "sensor_msgs/msg/Image"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+DECODER = image_decoder()
 ROS1, ROS2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.LATEST)
 
 
@@ -97,13 +101,44 @@ def write_bag(
     return path
 
 
-def write_ros1_bag(path: Path, count: int) -> Path:
-    with rosbag1.Writer(path) as writer:
+def write_ros1_bag(
+    path: Path,
+    count: int,
+    *,
+    compression: rosbag1.Writer.CompressionFormat | None = None,
+    chunk_bytes: int = 1 << 20,
+) -> Path:
+    writer = rosbag1.Writer(path)
+    writer.chunk_threshold = chunk_bytes
+    if compression is not None:
+        writer.set_compression(compression)
+    with writer:
         connection = writer.add_connection("/camera", IMAGE, typestore=ROS1)
         for n in range(count):
             message = image_message(frame(n), stamp_ns(n), ROS1)
             writer.write(connection, stamp_ns(n), ROS1.serialize_ros1(message, IMAGE))
     return path
+
+
+def read(path: Path, *topics: str) -> tuple[list[int], list[str]]:
+    """Which frames a bag gives, each checked pixel by pixel, and what it says is not readable."""
+    with BagReader(path) as reader:
+        numbers = []
+        for one in reader.messages(topics or ("/camera",), reader.start_ns, reader.end_ns):
+            number = (one.time_ns - START_NS) // 50_000_000
+            stamp = one.header.stamp
+            assert stamp.sec * 1_000_000_000 + stamp.nanosec == one.time_ns
+            np.testing.assert_array_equal(DECODER.decode(one.message), frame(number))
+            numbers.append(number)
+        return numbers, reader.problems
+
+
+def read_or_refused(path: Path) -> tuple[list[int], list[str]]:
+    """As `read`; a topic of which nothing is readable is one that the bag has not."""
+    try:
+        return read(path)
+    except InputError as error:
+        return [], [str(error)]
 
 
 def _header(types: Any, time_ns: int) -> Any:

@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from bag_helpers import (
-    START_NS,
     camera,
     compressed_message,
     frame,
+    read,
     stamp_ns,
     write_bag,
     write_ros1_bag,
@@ -24,10 +23,8 @@ from superglue_ros.bag.frames import Frames
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.bag.topics import choose_topics
 from superglue_ros.errors import InputError
-from superglue_ros.image_decoding import image_decoder
 
 COUNT = 6
-DECODER = image_decoder()
 
 
 def split(path: Path) -> Path:
@@ -65,19 +62,6 @@ KINDS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def read(path: Path, *topics: str) -> tuple[list[int], list[str]]:
-    """Which frames a bag gives, each checked pixel by pixel, and what it says is not readable."""
-    with BagReader(path) as reader:
-        numbers = []
-        for one in reader.messages(topics or ("/camera",), reader.start_ns, reader.end_ns):
-            number = (one.time_ns - START_NS) // 50_000_000
-            stamp = one.header.stamp
-            assert stamp.sec * 1_000_000_000 + stamp.nanosec == one.time_ns
-            np.testing.assert_array_equal(DECODER.decode(one.message), frame(number))
-            numbers.append(number)
-        return numbers, reader.problems
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_bags_of_every_kind_give_their_images(kind: str, tmp_path: Path) -> None:
     path = KINDS[kind](tmp_path / "bag")
@@ -86,30 +70,6 @@ def test_bags_of_every_kind_give_their_images(kind: str, tmp_path: Path) -> None
         (topic,) = reader.image_topics()
     assert (topic.name, topic.count) == ("/camera", COUNT)
     assert topic.rate_hz == pytest.approx(COUNT / 0.25)
-
-
-@pytest.mark.parametrize("share", [0.001, 0.3, 0.6, 0.95, 0.9999])
-@pytest.mark.parametrize("compression", [CompressionMode.NONE, CompressionMode.STORAGE])
-def test_a_truncated_mcap_gives_the_frames_before_the_cut(
-    share: float, compression: CompressionMode, tmp_path: Path
-) -> None:
-    bag = write_bag(tmp_path / "bag", camera(COUNT), compression=compression)
-    file = bag / "bag.mcap"
-    data = file.read_bytes()
-    file.write_bytes(data[: int(share * len(data))])
-    numbers, problems = read_or_refused(bag)
-    assert numbers == list(range(len(numbers)))
-    assert problems
-    if compression == CompressionMode.NONE and share == 0.6:
-        assert 2 <= len(numbers) < COUNT
-
-
-def read_or_refused(path: Path) -> tuple[list[int], list[str]]:
-    """As `read`; a topic of which nothing is readable is one that the bag has not."""
-    try:
-        return read(path)
-    except InputError as error:
-        return [], [str(error)]
 
 
 def test_a_file_without_its_end_still_gives_every_frame(tmp_path: Path) -> None:
@@ -127,17 +87,6 @@ def test_a_missing_split_costs_its_own_frames_only(tmp_path: Path) -> None:
     numbers, problems = read(bag)
     assert numbers == [4, 5]
     assert any("split_0.mcap" in problem for problem in problems)
-
-
-@pytest.mark.parametrize("share", [0.3, 0.7])
-def test_a_truncated_sqlite3_file_never_raises(share: float, tmp_path: Path) -> None:
-    bag = write_bag(tmp_path / "bag", camera(COUNT), storage=StoragePlugin.SQLITE3)
-    file = bag / "bag.db3"
-    data = file.read_bytes()
-    file.write_bytes(data[: int(share * len(data))])
-    numbers, problems = read_or_refused(bag)
-    assert numbers == list(range(len(numbers)))
-    assert problems
 
 
 def test_what_is_no_bag_is_refused_by_name(tmp_path: Path) -> None:

@@ -114,6 +114,19 @@ def test_real_nodes_answer_and_everything_is_written(
             both = [message.header0, message.header1]
             assert all((stamp(header), header.frame_id) in images for header in both)
 
+    bag = tmp_path / "superglue_demo"
+    topic = "/superglue_demo/sequence/image"
+    assert main(["bag", str(bag), str(tmp_path / "again"), "--topic", topic, "--quiet"]) == 0
+    recorded = serialized(bag, "/superglue_demo/sequence/matches")
+    assert serialized(tmp_path / "again", "/matches") == recorded
+    assert len(recorded) == 3
+
+
+def serialized(bag: Path, topic: str) -> list[bytes]:
+    with AnyReader([bag]) as reader:
+        wanted = [connection for connection in reader.connections if connection.topic == topic]
+        return [bytes(data) for _, _, data in reader.messages(wanted)]
+
 
 @pytest.mark.timeout(300)
 def test_answers_without_a_match_are_a_failure(

@@ -13,7 +13,7 @@ from superglue_ros.bag.matching import FrameResult
 from superglue_ros.bag.messages import write_result
 from superglue_ros.bag.outputs import Outputs, Summary, WriteResult
 from superglue_ros.bag.pass_through import PassThrough
-from superglue_ros.bag.salvage import RawMessage
+from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.writer import BagWriter
 
 _NAME = "bag"

@@ -12,8 +12,8 @@ from rosbags.typesys.store import Typestore
 from superglue_ros.bag.definitions import message_types
 from superglue_ros.bag.frames import Period
 from superglue_ros.bag.messages import TOPICS
+from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.reader import BagReader
-from superglue_ros.bag.salvage import RawMessage
 from superglue_ros.errors import InputError
 
 _HEADER = "std_msgs/msg/Header"

@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from superglue_ros.bag.definitions import message_types
-from superglue_ros.bag.salvage import RawMessage
+from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.storage import open_storages
 from superglue_ros.errors import InputError
 from superglue_ros.synchroniser import NANOSECONDS

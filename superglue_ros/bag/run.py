@@ -60,6 +60,15 @@ class BagRun:
         self._config = config
         self._outputs = outputs
 
+    def check(self) -> None:
+        """Raise what `run` would raise at once, for whoever has yet to load the networks."""
+        self._check_output()
+        with BagReader(self._input) as reader:
+            topics = choose_topics(reader, self._config)
+            find_cameras(reader, topics, self._config)
+            Analysis(self._outputs, self._config, None)
+            self._writers(reader, {})
+
     def run(
         self,
         extractor: SuperPointExtractor,
@@ -80,8 +89,7 @@ class BagRun:
             InputError: The input is no bag or leaves a doubt about the topics, or the output exists
                 or cannot be written.
         """
-        if self._output.exists():
-            raise InputError(f"{self._output} exists already; name another or remove it")
+        self._check_output()
         try:
             with BagReader(self._input) as reader:
                 return self._run(reader, extractor, matcher, resume, on_frame)
@@ -129,6 +137,10 @@ class BagRun:
             self._finish(journal, outputs, identity, summary)
             summary.elapsed_sec = time.perf_counter() - begin
         return summary
+
+    def _check_output(self) -> None:
+        if self._output.exists():
+            raise InputError(f"{self._output} exists already; name another or remove it")
 
     def _writers(self, reader: BagReader, identity: dict[str, Any]) -> list[Output]:
         """What writes the outputs; the bag comes first, as it makes their folder."""

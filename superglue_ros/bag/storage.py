@@ -11,14 +11,21 @@ from pathlib import Path
 from rosbags import rosbag1, rosbag2
 from rosbags.interfaces import Connection
 
-from superglue_ros.bag.salvage import RawMessage, salvage_mcap, salvage_sqlite3
+from superglue_ros.bag.raw import RawMessage
+from superglue_ros.bag.salvage_mcap import salvage_mcap
+from superglue_ros.bag.salvage_ros1 import salvage_ros1
+from superglue_ros.bag.salvage_sqlite3 import salvage_sqlite3
 from superglue_ros.errors import InputError
 
 Salvage = Callable[[Path, Callable[[str], None]], Iterator[RawMessage]]
 Library = rosbag1.Reader | rosbag2.Reader
 
-_SALVAGES: dict[str, Salvage] = {".mcap": salvage_mcap, ".db3": salvage_sqlite3}
-SUFFIXES = (*_SALVAGES, ".bag")
+_SALVAGES: dict[str, Salvage] = {
+    ".mcap": salvage_mcap,
+    ".db3": salvage_sqlite3,
+    ".bag": salvage_ros1,
+}
+SUFFIXES = tuple(_SALVAGES)
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,14 @@ class Storage:
             return
         last_ns = 0
         at_last: Counter[str] = Counter()  # of one time there may be several
+        count = 0
         try:
             for raw in _read(self._library, topics, begin_ns, end_ns):
                 if raw.time_ns > last_ns:
                     last_ns = raw.time_ns
                     at_last.clear()
                 at_last[raw.topic] += 1
+                count += 1
                 yield raw
         except Exception as error:
             self._report(f"{error}; reading on from the front")
@@ -87,6 +96,12 @@ class Storage:
                     at_last[raw.topic] -= 1
                 else:
                     yield raw
+        else:
+            expected = sum(self.topics[topic].count for topic in topics if topic in self.topics)
+            if begin_ns <= self.start_ns and self.end_ns <= end_ns and count < expected:
+                self._report(
+                    f"it gives {count} of {expected} messages of {', '.join(sorted(topics))}"
+                )
 
     def connection(self, topic: str) -> Connection | None:
         """What the file says of a topic; None where it is damaged or has none."""

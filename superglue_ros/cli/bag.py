@@ -134,9 +134,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run_one(arguments: argparse.Namespace, task: Task) -> None:
     from superglue_ros.bag.run import BagRun
-    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
     bag_run = BagRun(arguments.input, arguments.output, task.config, task.outputs)
+    bag_run.check()
+    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+
     with frames_progress(disable=arguments.quiet or arguments.json) as progress:
         bar = progress.add_task("matching", total=None, visible=False)
         try:
