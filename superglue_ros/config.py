@@ -549,6 +549,11 @@ class MatchVisualizerNodeConfig(DrawingConfig, ImageTopicConfig, NodeConfig):
         "mono: both images of a pair come on image; stereo: on left/image and right/image.",
         choices=("mono", "stereo"),
     )
+    rerun: str = setting(
+        "",
+        "Where to show all in Rerun as well: a file to write that ends in .rrd, viewer to start "
+        "one here, or the address of one, rerun+http://HOST:9876/proxy.",
+    )
     sync_queue_size: int = setting(
         60,
         "Images kept until their matches come, and matches kept until their images come.",

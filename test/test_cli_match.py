@@ -77,6 +77,15 @@ def test_the_layout_and_the_colours_of_the_picture_are_chosen(
     assert blue_dots > 50 > (by_confidence == (233, 180, 86)).all(axis=2).sum()
 
 
+def test_a_recording_for_rerun(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rerun")
+    arguments = ("--rerun", "made/a.rrd", "--matcher", "nearest", "--max-keypoints", "64")
+    assert match("left.png", "right.png", *arguments) == 0
+    assert Path("made/a.rrd").read_bytes()[:3] == b"RRF"
+    assert capsys.readouterr().out.splitlines()[-1] == "wrote made/a.rrd"
+    assert not Path("left_right_matches.png").exists()
+
+
 def test_folders_are_made_and_names_kept(folder: Path) -> None:
     arguments = ("--output", "made/for/it.jpg", "--npz", "also/made", "--max-keypoints", "16")
     assert match("left.png", "right.png", *arguments) == 0
@@ -137,7 +146,7 @@ def test_a_black_image_gives_an_empty_result_and_a_line(
         (("left.png", "right.png", "--extractor", "sift"), "--matcher nearest"),
         (("left.png", "right.png", "--matcher", "nearest", "--sinkhorn-iterations", "9"), "sinkh"),
         (("left.png", "black.png", "--matcher", "nearest", "--output", "a.xyz"), "a.xyz"),
-        (("left.png", "right.png", "--npz", "a.npz", "--layout", "stacked"), "give --output"),
+        (("left.png", "right.png", "--npz", "a.npz", "--layout", "stacked"), "without --output"),
         (("left.png", "right.png", "--layout", "round"), "--layout must be one of"),
         (("left.png", "black.png", "--matcher", "nearest", "--npz", "text.png/a"), "text.png/a"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ pytest.importorskip("rclpy")
 
 from rclpy.qos import ReliabilityPolicy
 from ros_helpers import BEST_EFFORT, header, image_message, ros_context, stamp, wait_until
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
@@ -346,3 +347,27 @@ def test_stamps_that_jump_back_begin_anew(ros: Any, topics: Any) -> None:
         wait_until(lambda count=count: received(node, "image") == count, "both images")
         topics[1].publish(matches_message(header(seconds[0]), header(seconds[1])))
         assert pixels(pictures.at(seconds[1]))[230, 10].tolist() == [seconds[0]] * 3
+
+
+def test_all_is_written_for_rerun_without_anybody_watching(
+    ros: Any, topics: Any, tmp_path: Path
+) -> None:
+    reader = pytest.importorskip("rerun.chunk").RrdReader
+    path = tmp_path / "live.rrd"
+    infos, clouds = ros.publisher(CameraInfo, "camera_info"), ros.publisher(PointCloud2, "points")
+    node = ros.start(MatchVisualizerNode, rerun=str(path), process_every_frame=True)
+    ros.wait_for_subscribers(*topics, infos, clouds)
+    matrix = [400.0, 0.0, 160.0, 0.0, 0.0, 400.0, 120.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    infos.publish(CameraInfo(header=header(1), width=320, height=240, p=matrix))
+    clouds.publish(point_cloud([[0, 0, 2, 0.5]], header(1)))
+    send_frames(*topics)
+    wait_until(lambda: node.counts["processed"] == 4, "four pairs")
+    wait_until(lambda: received(node, "points") == received(node, "camera_info") == 1, "the rest")
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    rows: dict[str, int] = {}
+    for chunk in reader(path).store().stream():
+        if "stamp" in chunk.timeline_names:
+            rows[chunk.entity_path] = rows.get(chunk.entity_path, 0) + chunk.num_rows
+    pair = dict.fromkeys(("/pair", "/pair/keypoints", "/pair/matches", "/counts/matches"), 4)
+    assert rows == pair | {"/camera/view": 1, "/camera/points": 1}

@@ -21,7 +21,10 @@ from superglue_ros.config import (
 from superglue_ros.errors import InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
-    from superglue_ros.features import Features, GreyImage, Matches
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from superglue_ros.features import Features, Matches
     from superglue_ros.inference import Extractor, Matcher
 
 Result = TypeVar("Result")
@@ -50,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--output",
         type=Path,
         metavar="OUT.png",
-        help="picture of the matches to write; without this and --npz it is "
+        help="picture of the matches to write; without this, --npz and --rerun it is "
         "IMAGE0_IMAGE1_matches.png in the current folder",
     )
     parser.add_argument(
@@ -59,6 +62,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="OUT.npz",
         help="NumPy file to write: keypoints0 (N, 2) and keypoints1 (M, 2) in pixels of the "
         "images as given, scores0, scores1, matches (N,) with -1 for none, match_confidence (N,)",
+    )
+    parser.add_argument(
+        "--rerun",
+        type=Path,
+        metavar="OUT.rrd",
+        help="recording for the Rerun viewer to write (needs rerun-sdk): the images, with "
+        "keypoints and matches that can be picked",
     )
     parser.add_argument(
         "--extractor", choices=EXTRACTORS, default="superpoint", help="default superpoint"
@@ -81,28 +91,36 @@ def run(arguments: argparse.Namespace) -> None:
     configs = _read_configs(arguments)
     paths = (arguments.image0, arguments.image1)
     picture = arguments.output
-    if picture is None and arguments.npz is None:
+    if picture is None and arguments.npz is None and arguments.rerun is None:
         picture = Path(f"{paths[0].stem}_{paths[1].stem}_matches.png")
 
-    drawing = _read_drawing(arguments, draws=picture is not None)
+    drawing = _read_drawing(arguments, draws=bool(picture or arguments.rerun))
 
+    from superglue_ros.drawing import draw_matches
     from superglue_ros.images import read_image, write_image
     from superglue_ros.npz import write_npz
+    from superglue_ros.rerun_log import RerunLog
 
-    image0, image1 = (read_image(path) for path in paths)
+    images = (read_image(paths[0]), read_image(paths[1]))
     (extractor, matcher), loading = _timed(lambda: _load(*configs))
     _note_preliminary_weights(configs)
-    (features0, features1), extraction = _timed(lambda: extractor.extract_batch([image0, image1]))
-    matches, matching = _timed(lambda: matcher.match(features0, features1))
+    (features0, features1), extraction = _timed(lambda: extractor.extract_batch(images))
+    features = (features0, features1)
+    matches, matching = _timed(lambda: matcher.match(*features))
 
-    _print_result(paths, (features0, features1), matches)
+    _print_result(paths, features, matches)
     print(f"seconds: loading {loading:.2f}, both images {extraction:.2f}, matching {matching:.2f}")
+    inliers = _inliers(features, matches) if drawing.colour == "inlier" else None
     if picture is not None:
-        write_image(picture, _draw((image0, image1), (features0, features1), matches, drawing))
+        write_image(picture, draw_matches(*images, *features, matches, drawing, inliers=inliers))
         print(f"wrote {picture}")
     if arguments.npz is not None:
-        write_npz(arguments.npz, features0, features1, matches)
+        write_npz(arguments.npz, *features, matches)
         print(f"wrote {arguments.npz}")
+    if arguments.rerun is not None:
+        with RerunLog(str(arguments.rerun), drawing) as log:
+            log.log_pair(images, features, matches, inliers=inliers)
+        print(f"wrote {arguments.rerun}")
 
 
 def _read_configs(arguments: argparse.Namespace) -> tuple[Settings, Settings]:
@@ -119,29 +137,19 @@ def _read_configs(arguments: argparse.Namespace) -> tuple[Settings, Settings]:
 def _read_drawing(arguments: argparse.Namespace, *, draws: bool) -> DrawingConfig:
     given = [flag_of(name) for name in PICTURE.settings() if name in arguments]
     if given and not draws:
-        raise InputError(f"{given[0]} is about the picture, and none is asked for: give --output")
+        raise InputError(f"{given[0]} has no effect without --output or --rerun")
     return PICTURE.read(arguments)
 
 
-def _draw(
-    images: tuple[GreyImage, GreyImage],
-    features: tuple[Features, Features],
-    matches: Matches,
-    config: DrawingConfig,
-) -> GreyImage:
-    """The picture, for which the geometry is estimated where its colours tell of inliers."""
-    from superglue_ros.drawing import draw_matches
+def _inliers(features: tuple[Features, Features], matches: Matches) -> NDArray[np.bool_] | None:
+    """Which matches agree with the geometry of the views; None where they are too few for one."""
     from superglue_ros.geometry import estimate_two_view_geometry
     from superglue_ros.two_view_geometry import Case
 
-    inliers = None
-    if config.colour == "inlier":
-        index0, index1 = matches.pairs.T
-        points0, points1 = features[0].keypoints[index0], features[1].keypoints[index1]
-        size = features[1].image_size
-        geometry = estimate_two_view_geometry(points0, points1, size)
-        inliers = None if geometry.case is Case.TOO_FEW_MATCHES else geometry.inliers
-    return draw_matches(*images, *features, matches, config, inliers=inliers)
+    index0, index1 = matches.pairs.T
+    points0, points1 = features[0].keypoints[index0], features[1].keypoints[index1]
+    geometry = estimate_two_view_geometry(points0, points1, features[1].image_size)
+    return None if geometry.case is Case.TOO_FEW_MATCHES else geometry.inliers
 
 
 def _load(extractor_config: Settings, matcher_config: Settings) -> tuple[Extractor, Matcher]:

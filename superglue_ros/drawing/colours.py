@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from superglue_ros.features import FloatArray
+from superglue_ros.features import FloatArray, IndexArray
 
 Colour = tuple[int, int, int]
 Colours = NDArray[np.uint8]
@@ -51,6 +51,19 @@ def confidence_colours(confidences: FloatArray) -> Colours:
         return np.zeros((0, 3), np.uint8)
     rounded = np.rint(levels).astype(np.uint8)[:, None]
     return np.asarray(cv2.applyColorMap(rounded, _COLOUR_MAP)[:, 0], dtype=np.uint8)
+
+
+def keypoint_colours(count: int, matched: IndexArray, colours: Colours) -> Colours:
+    """(N, 3) colours of N keypoints: those of their matches, neutral where there is none.
+
+    Args:
+        count: N.
+        matched: (K,) int, which keypoints the matches have.
+        colours: (K, 3), of the matches.
+    """
+    result = np.full((count, 3), NEUTRAL, np.uint8)
+    result[matched] = colours
+    return result
 
 
 def match_colours(confidences: FloatArray, inliers: Flags | None) -> MatchColours:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from superglue_ros.config import DrawingConfig
-from superglue_ros.drawing.colours import NEUTRAL, Flags, MatchColours, match_colours
+from superglue_ros.drawing.colours import (
+    NEUTRAL,
+    Flags,
+    MatchColours,
+    keypoint_colours,
+    match_colours,
+)
 from superglue_ros.drawing.layouts import BgrImage, Canvas, Image, arrange
 from superglue_ros.drawing.marks import Pen
 from superglue_ros.drawing.panel import draw_panel
@@ -114,8 +120,7 @@ def _draw_tails(
     colours: MatchColours,
 ) -> None:
     """Each tail in the colour of its keypoint's match."""
-    of_keypoint = np.full((len(features1), 3), NEUTRAL, np.uint8)
-    of_keypoint[matches.pairs[:, 1]] = colours.colours
+    of_keypoint = keypoint_colours(len(features1), matches.pairs[:, 1], colours.colours)
     paths = [canvas.place1.carry(path, features1.image_size) for path in tails.paths]
     pen.tails(paths, of_keypoint[tails.keypoints])
 

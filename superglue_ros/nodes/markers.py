@@ -12,7 +12,13 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import ImageMarker, Marker, MarkerArray
 
-from superglue_ros.drawing.colours import NEUTRAL, Colours, Flags, confidence_colours, match_colours
+from superglue_ros.drawing.colours import (
+    Colours,
+    Flags,
+    confidence_colours,
+    keypoint_colours,
+    match_colours,
+)
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, FloatArray, Matches
 
@@ -38,8 +44,7 @@ def image_markers(
     shown = match_colours(matches.confidences, inliers)
     index0, index1 = matches.pairs.T
     points0, points1 = features[0].keypoints[index0], features[1].keypoints
-    colours = np.full((len(points1), 3), NEUTRAL, np.uint8)
-    colours[index1] = shown.colours
+    colours = keypoint_colours(len(points1), index1, shown.colours)
     lines = np.stack([points0, points1[index1]], axis=1).reshape(-1, 2)
     return [
         _image_marker(header, ImageMarker.POINTS, points1, colours),
@@ -55,22 +60,17 @@ def _image_marker(header: Header, kind: int, points: FloatArray, colours: Colour
     return marker
 
 
-def point_markers(cloud: PointCloud2) -> MarkerArray:
-    """The points of a cloud, coloured by its field `confidence`, and the camera that sees them.
-
-    Raises:
-        InputError: The cloud has no float32 x, y, z, or is truncated.
-    """
-    positions, confidences = _read(cloud)
-    seen = np.isfinite(positions).all(axis=1)
-    positions, confidences = positions[seen], confidences[seen]
+def point_markers(
+    positions: NDArray[np.float32], confidences: FloatArray, header: Header
+) -> MarkerArray:
+    """(N, 3) points, coloured by their (N,) confidences, and the camera that sees them."""
     distance = float(np.median(np.linalg.norm(positions, axis=1))) if len(positions) else 1.0
-    points = Marker(header=cloud.header, ns=_NAMESPACE, id=0, type=Marker.SPHERE_LIST)
+    points = Marker(header=header, ns=_NAMESPACE, id=0, type=Marker.SPHERE_LIST)
     size = _POINT_SIZE * distance
     points.scale = Vector3(x=size, y=size, z=size)
     points.points = _points(positions)
     points.colors = _colours(confidence_colours(confidences))
-    return MarkerArray(markers=[points, _camera(cloud.header, _CAMERA_SIZE * distance)])
+    return MarkerArray(markers=[points, _camera(header, _CAMERA_SIZE * distance)])
 
 
 def _camera(header: Header, size: float) -> Marker:
@@ -86,8 +86,15 @@ def _camera(header: Header, size: float) -> Marker:
     return camera
 
 
-def _read(cloud: PointCloud2) -> tuple[NDArray[np.float32], FloatArray]:
-    """(N, 3) positions and (N,) confidences, 1 where the cloud has none."""
+def read_points(cloud: PointCloud2) -> tuple[NDArray[np.float32], FloatArray]:
+    """The points of a cloud that are somewhere.
+
+    Returns:
+        (N, 3) positions, and (N,) float32 of its field `confidence`, 1 where it has none.
+
+    Raises:
+        InputError: The cloud has no float32 x, y, z, or is truncated.
+    """
     offsets = {field.name: field.offset for field in cloud.fields if field.datatype == 7}  # FLOAT32
     count = cloud.width * cloud.height
     if not {"x", "y", "z"} <= set(offsets) or len(cloud.data) < count * cloud.point_step:
@@ -107,7 +114,8 @@ def _read(cloud: PointCloud2) -> tuple[NDArray[np.float32], FloatArray]:
     positions = np.stack([rows[axis] for axis in "xyz"], axis=1).astype(np.float32)
     has_confidence = "confidence" in offsets
     confidences = rows["confidence"] if has_confidence else np.ones(count, np.float32)
-    return positions, np.nan_to_num(confidences.astype(np.float32))
+    seen = np.isfinite(positions).all(axis=1)
+    return positions[seen], np.nan_to_num(confidences.astype(np.float32))[seen]
 
 
 def _points(positions: Iterable[Any]) -> list[Point]:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import ImageMarker, MarkerArray
 
@@ -35,9 +35,11 @@ from superglue_ros.nodes.frame_inputs import SideStream
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.image_source import image_stream
 from superglue_ros.nodes.inputs import Stream
-from superglue_ros.nodes.markers import image_markers, point_markers
+from superglue_ros.nodes.markers import image_markers, point_markers, read_points
 from superglue_ros.nodes.runner import run_node
 from superglue_ros.nodes.transitions import logged
+from superglue_ros.rerun_log import RerunLog
+from superglue_ros.synchroniser import stamp_nanoseconds
 from superglue_ros.two_view_geometry import Case
 
 _EXTRAS = ("geometry", "tracks")
@@ -55,8 +57,25 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         """Declare the parameters; see `FrameNode`."""
         super().__init__(**node_options)
         self._decoder = image_decoder()
+        self._log: RerunLog | None = None
 
     # Life cycle
+
+    def load(self) -> None:
+        """Open what is shown in Rerun, where that is wanted."""
+        if self.config.rerun:
+            self._log = RerunLog(self.config.rerun, self.config)
+
+    def release(self) -> None:
+        """Close it."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def destroy_node(self) -> None:
+        """Close what is open, and the node."""
+        self.release()
+        super().destroy_node()
 
     def create_outputs(self) -> None:
         """Create the publishers."""
@@ -67,7 +86,9 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         self._marker_output = self.add_output(MarkerArray, "markers")
 
     def apply_settings(self) -> None:
-        """Nothing to do: each picture is drawn with the settings of its moment."""
+        """Show what comes next as the settings are now."""
+        if self._log is not None:
+            self._log.config = self.config
 
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -89,8 +110,10 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
 
     def side_streams(self) -> list[SideStream]:
         """The images, and what is drawn beside the matches where somebody publishes it."""
+        camera = "left/" if self.config.mode == "stereo" else ""
         return [
             *((stream, partial(self._album.add, stream.topic)) for stream in self._image_streams),
+            (Stream(f"{camera}camera_info", CameraInfo), self._on_camera_info),
             (Stream("geometry", TwoViewGeometryMessage), partial(self._album.add, "geometry")),
             (Stream("tracks", TracksMessage), self._on_tracks),
             (Stream("points", PointCloud2), self._on_points),
@@ -109,7 +132,7 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         return f"{self.resolve_topic_name(stream.topic)}{stream.suffix}"
 
     def _on_tracks(self, message: Any) -> None:
-        if not self._is_drawing:
+        if not (self._is_drawing or self._log):
             self._tails = TrackTails()
             return
         try:
@@ -119,12 +142,24 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
             self.on_failure(error)
 
     def _on_points(self, message: Any) -> None:
-        if not self._marker_output.get_subscription_count():
+        marks = self._marker_output.get_subscription_count() > 0
+        if not (marks or self._log):
             return
         try:
-            self._marker_output.publish(point_markers(message))
+            positions, confidences = read_points(message)
+            if marks:
+                self._marker_output.publish(point_markers(positions, confidences, message.header))
+            if self._log is not None:
+                self._log.log_points(positions, confidences, stamp_ns=stamp_nanoseconds(message))
         except Exception as error:
             self.on_failure(error)
+
+    def _on_camera_info(self, message: Any) -> None:
+        """Take the calibration of the camera that points are seen by, where it is one."""
+        projection = np.array(message.p, np.float64).reshape(3, 4)[:, :3]
+        if self._log is not None and projection[0, 0] > 0:
+            size = (message.width, message.height)
+            self._log.log_camera(projection, size, stamp_ns=stamp_nanoseconds(message))
 
     # Pictures
 
@@ -137,7 +172,8 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         """Draw a pair of images, and mark its keypoints, for those who watch."""
         exhibit: Exhibit = messages[0]
         marks = self._image_marker_output.get_subscription_count() > 0
-        if not (marks or self._is_drawing):
+        draws = self._is_drawing
+        if not (marks or draws or self._log):
             return
         features0, features1, matches = matches_from_message(exhibit.matches)
         inliers = _inliers(exhibit.extras[0], matches)
@@ -145,10 +181,22 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
             shown = inliers if self.config.colour == "inlier" else None
             for marker in image_markers((features0, features1), matches, shown, exhibit.header):
                 self._image_marker_output.publish(marker)
-        if not self._is_drawing:
+        if not (draws or self._log):
             return
         with self.stopwatch.stage("decode"):
             image0, image1 = self._decode(exhibit)
+        if self._log is not None:
+            with self.stopwatch.stage("log"):
+                self._log.log_pair(
+                    (image0, image1),
+                    (features0, features1),
+                    matches,
+                    stamp_ns=stamp_nanoseconds(exhibit),
+                    inliers=inliers,
+                    tails=exhibit.extras[1],
+                )
+        if not draws:
+            return
         with self.stopwatch.stage("draw"):
             picture = draw_matches(
                 image0,

@@ -1,0 +1,216 @@
+"""Matches on a time line in Rerun (https://rerun.io), live in its viewer or in a file for it.
+
+The pair of images is one plane, as in the pictures: `pair` with `pair/keypoints`, `pair/matches`
+and `pair/tracks`, where each match can be picked and each layer be turned off. What is in space is
+below `camera`, in its frame: x to the right, y down, z forward. `counts` are curves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superglue_ros.config import DrawingConfig
+from superglue_ros.drawing.colours import (
+    Colours,
+    Flags,
+    confidence_colours,
+    keypoint_colours,
+    match_colours,
+)
+from superglue_ros.drawing.layouts import Canvas, Image, arrange
+from superglue_ros.drawing.tails import Tails
+from superglue_ros.errors import InputError
+from superglue_ros.features import Features, FloatArray, Matches
+
+APPLICATION = "superglue_ros"
+VIEWER = "viewer"
+TIME_LINE = "stamp"
+
+_JPEG_QUALITY = 85
+_ADDRESS = "rerun+http"
+
+
+class RerunLog:
+    """Logs pairs of images and what is known of them; a context manager.
+
+    Args:
+        target: A file ending in .rrd to write, `viewer` to start a viewer on this machine, or the
+            address of one that runs: rerun+http://HOST:9876/proxy.
+        config: Layout, colours and size of the pair; the defaults where None.
+
+    Raises:
+        InputError: Rerun is not installed, or the target is of another kind or cannot be used.
+    """
+
+    def __init__(self, target: str, config: DrawingConfig | None = None) -> None:
+        """Open the file or connect to the viewer."""
+        self.config = config or DrawingConfig()
+        self._rerun = _rerun()
+        self._stream: Any = self._rerun.RecordingStream(APPLICATION)
+        self._stream.set_log_tick_enabled(False)
+        self._open(target)
+        coordinates = self._rerun.ViewCoordinates.RDF
+        self._stream.log("camera", coordinates, static=True)
+
+    def __enter__(self) -> RerunLog:
+        """The log."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it, whatever happened."""
+        self.close()
+
+    def close(self) -> None:
+        """Write or send what is still under way."""
+        self._stream.flush(timeout_sec=10.0)
+        self._stream.disconnect()
+
+    def log_pair(
+        self,
+        images: tuple[Image | None, Image],
+        features: tuple[Features, Features],
+        matches: Matches,
+        *,
+        stamp_ns: int | None = None,
+        inliers: Flags | None = None,
+        tails: Tails | None = None,
+    ) -> None:
+        """Log the matches of two images; see `drawing.draw_matches` for the arguments.
+
+        Args:
+            images: Image 0, None where there is none to show, and image 1.
+            features: The keypoints of both.
+            matches: Of the two.
+            stamp_ns: The stamp of image 1 in nanoseconds since the epoch; None for no time.
+            inliers: (K,) bool, which matches agree with the geometry, where that is known.
+            tails: The tracks of image 1, where there are any.
+        """
+        self._set_time(stamp_ns)
+        canvas = arrange(*images, self.config)
+        by_inlier = self.config.colour == "inlier"
+        shown = match_colours(matches.confidences, inliers if by_inlier else None)
+        points = [
+            place.carry(of_image.keypoints, of_image.image_size)
+            for place, of_image in zip((canvas.place0, canvas.place1), features, strict=True)
+        ]
+        image = self._rerun.Image(canvas.picture, "BGR").compress(jpeg_quality=_JPEG_QUALITY)
+        self._stream.log("pair", image)
+        self._log_keypoints(canvas, points, matches, shown.colours)
+        index0, index1 = matches.pairs.T
+        has_lines = images[0] is not None
+        lines = np.stack([points[0][index0], points[1][index1]], axis=1)
+        self._log_strips("pair/matches", lines if has_lines else lines[:0], shown.colours)
+        if tails is not None:
+            size = features[1].image_size
+            paths = [canvas.place1.carry(path, size) for path in tails.paths]
+            of_keypoint = keypoint_colours(len(features[1]), index1, shown.colours)
+            self._log_strips("pair/tracks", paths, of_keypoint[tails.keypoints])
+        self._log_counts(matches, inliers, tails)
+
+    def log_points(
+        self, positions: FloatArray, confidences: FloatArray, *, stamp_ns: int | None = None
+    ) -> None:
+        """Log (N, 3) points in metres in the camera's frame, with their (N,) confidences."""
+        self._set_time(stamp_ns)
+        colours = _rgb(confidence_colours(confidences))
+        self._stream.log("camera/points", self._rerun.Points3D(positions, colors=colours))
+
+    def log_camera(
+        self,
+        matrix: NDArray[np.float64],
+        image_size: tuple[int, int],
+        *,
+        stamp_ns: int | None = None,
+    ) -> None:
+        """Log the camera that sees the points: its (3, 3) K, and (width, height) of its image."""
+        self._set_time(stamp_ns)
+        pinhole = self._rerun.Pinhole(image_from_camera=matrix, resolution=image_size)
+        self._stream.log("camera/view", pinhole)
+
+    def _open(self, target: str) -> None:
+        blueprint = self._blueprint()
+        try:
+            if target == VIEWER:
+                self._stream.spawn(default_blueprint=blueprint)
+            elif target.startswith(_ADDRESS):
+                self._stream.connect_grpc(target, default_blueprint=blueprint)
+            elif target.endswith(".rrd"):
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                self._stream.save(target, default_blueprint=blueprint)
+            else:
+                raise InputError(
+                    f"cannot log to {target!r}: give a file ending in .rrd, {VIEWER}, or the "
+                    f"address of a viewer, {_ADDRESS}://HOST:9876/proxy"
+                )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"cannot log to {target}: {error}") from error
+
+    def _blueprint(self) -> Any:
+        from rerun import blueprint
+
+        return blueprint.Blueprint(
+            blueprint.Vertical(
+                blueprint.Spatial2DView(origin="pair", name="Matches"),
+                blueprint.Horizontal(
+                    blueprint.Spatial3DView(origin="camera", name="Points"),
+                    blueprint.TimeSeriesView(origin="counts", name="Counts"),
+                ),
+                row_shares=[3, 2],
+            ),
+            collapse_panels=True,
+        )
+
+    def _set_time(self, stamp_ns: int | None) -> None:
+        if stamp_ns is not None:
+            self._stream.set_time(TIME_LINE, timestamp=np.datetime64(stamp_ns, "ns"))
+
+    def _log_keypoints(
+        self, canvas: Canvas, points: Sequence[FloatArray], matches: Matches, colours: Colours
+    ) -> None:
+        both = zip(points, (matches.matches0, matches.matches1), matches.pairs.T, strict=True)
+        places, shades, radii = [], [], []
+        for positions, partners, matched in list(both)[canvas.alone :]:
+            places.append(positions)
+            shades.append(keypoint_colours(len(positions), matched, colours))
+            radii.append(np.where(partners >= 0, -2.5, -1.2))  # negative: in points of the screen
+        keypoints = self._rerun.Points2D(
+            np.concatenate(places), colors=_rgb(np.concatenate(shades)), radii=np.concatenate(radii)
+        )
+        self._stream.log("pair/keypoints", keypoints)
+
+    def _log_strips(self, entity: str, strips: Any, colours: Colours) -> None:
+        lines = self._rerun.LineStrips2D(strips, colors=_rgb(colours)[: len(strips)], radii=-0.6)
+        self._stream.log(entity, lines)
+
+    def _log_counts(self, matches: Matches, inliers: Flags | None, tails: Tails | None) -> None:
+        counts: dict[str, float | None] = {
+            "matches": len(matches),
+            "inliers": None if inliers is None else float(np.count_nonzero(inliers)),
+            "tracks": None if tails is None else len(tails),
+        }
+        for name, count in counts.items():
+            if count is not None:
+                self._stream.log(f"counts/{name}", self._rerun.Scalars(count))
+
+
+def _rgb(colours: Colours) -> Colours:
+    return np.ascontiguousarray(colours[:, ::-1])
+
+
+def _rerun() -> ModuleType:
+    try:
+        import rerun
+    except ImportError:
+        raise InputError("Rerun is not installed: pip install rerun-sdk") from None
+    return rerun
