@@ -24,8 +24,9 @@ from superglue_ros.benchmark.transformers_peer import (
 )
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.features import GreyImage, IndexArray
-from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference import ImagePairMatcher, SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.engines.interface import FeaturePair
+from superglue_ros.inference.image_pairs import ImagePair
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import (
     SuperGlue,
@@ -78,6 +79,7 @@ class Ours:
         """Load the networks."""
         self._extractor = SuperPointExtractor(task.superpoint)
         self._matcher = SuperGlueMatcher(task.superglue)
+        self._pairs = ImagePairMatcher(self._extractor, self._matcher)
         engines = dict.fromkeys((self._extractor.engine, self._matcher.engine))
         self.engine, self.precision = " + ".join(engines), task.superpoint.precision
 
@@ -91,8 +93,12 @@ class Ours:
 
     def pair(self, images: Sequence[GreyImage]) -> IndexArray:
         """See `Contender`."""
-        features0, features1 = self.extract(images)
-        return self.match((features0, features1))
+        image0, image1 = images
+        return self.pairs([(image0, image1)])[0]
+
+    def pairs(self, pairs: Sequence[ImagePair]) -> list[IndexArray]:
+        """Match many pairs of images, as an offline run does."""
+        return [found.matches.matches0 for found in self._pairs.match(pairs)]
 
 
 class Plain:

@@ -3,6 +3,7 @@
 - extract: images to keypoints with descriptors.
 - match: features of two images to matches.
 - pair: two images to matches, which is end to end without ROS.
+- pairs: the same for many pairs at once, as offline; ours alone, on GPUs alone.
 
 `superglue_ros.benchmark.growth` measures what grows with what, `superglue_ros.nodes.benchmark` the
 nodes themselves.
@@ -74,6 +75,8 @@ class Plan:
     peers: bool = True
 
 
+OFFLINE_PAIRS = 32
+
 SHORT = Plan(keypoints=(512, 1024), sizes=((640, 480),), batches=(1, 2), repeats=5)
 
 
@@ -133,6 +136,8 @@ class Bench:
             yield from self._match(contenders, count)
             for size in self._plan.sizes:
                 yield from self._pair(contenders, count, size)
+                if self._device.type == "cuda":
+                    yield from self._pairs(contenders, count, size)
         for size in self._plan.sizes:
             for batch in self._plan.batches:
                 yield from self._extract(contenders, size, batch)
@@ -174,6 +179,16 @@ class Bench:
         work += superglue_work(count, count, SuperGlueConfig().sinkhorn_iterations)
         functions = {name: (lambda one=one: one.pair(images)) for name, one in contenders.items()}
         yield from self._measured("pair", contenders, functions, work, count, size)
+
+    def _pairs(self, contenders: Mapping[str, Contender], count: int, size: Size) -> Iterator[Row]:
+        image0, image1 = stereo_images(size)
+        pairs = [(image0, image1)] * OFFLINE_PAIRS
+        work = superpoint_work(*size) * 2
+        work += superglue_work(count, count, SuperGlueConfig().sinkhorn_iterations)
+        ours = {name: one for name, one in contenders.items() if isinstance(one, Ours)}
+        functions = {name: (lambda one=one: one.pairs(pairs)[0]) for name, one in ours.items()}
+        work *= OFFLINE_PAIRS
+        yield from self._measured("pairs", ours, functions, work, count, size, OFFLINE_PAIRS)
 
     def _extract(
         self, contenders: Mapping[str, Contender], size: Size, batch: int

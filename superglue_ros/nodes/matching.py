@@ -12,7 +12,7 @@ from superglue_ros.config import MatchingConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
 from superglue_ros.images import read_image
-from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference import MatchedImages, SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
@@ -89,10 +89,18 @@ class Matching:
                 view1.origin.tensors,
                 with_assignment=self._config.publish_assignment_matrix,
             )
+        return matches, self._result(view0, view1, matches)
+
+    def matched(self, headers: Sequence[Header], found: MatchedImages) -> MatchResult:
+        """What there is to publish of the left and the right image that were matched already."""
+        view0, view1 = (_view(*pair) for pair in zip(headers, found[:2], strict=True))
+        return self._result(view0, view1, found.matches)
+
+    def _result(self, view0: View[Origin], view1: View[Origin], matches: Matches) -> MatchResult:
         headers = (view0.origin.header, view1.origin.header)
         message = matches_to_message(matches, (view0.features, view1.features), headers)
         assignment = matches.assignment
-        return matches, MatchResult(
+        return MatchResult(
             message, None if assignment is None else assignment_to_message(assignment, headers)
         )
 

@@ -19,7 +19,7 @@ from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
-from superglue_ros.nodes.matching import Matching
+from superglue_ros.nodes.matching import Matching, MatchResult
 from superglue_ros.nodes.network_node import NetworkNode
 from superglue_ros.srv import MatchImages, SetTemplate
 
@@ -64,6 +64,12 @@ class MatchingNode(NetworkNode[Config]):
         """The matcher of a configured node."""
         assert self._matcher is not None
         return self._matcher
+
+    @property
+    def matching(self) -> Matching:
+        """What matches the frames of a configured node."""
+        assert self._matching is not None
+        return self._matching
 
     @property
     def extractor(self) -> SuperPointExtractor:
@@ -117,9 +123,12 @@ class MatchingNode(NetworkNode[Config]):
         self, headers: Sequence[Header], tensors: Sequence[FeatureTensors]
     ) -> None:
         """Match the features of one frame as the mode says, and publish the results."""
-        assert self._matching is not None
+        self.publish_results(self.matching.frame(headers, tensors))
+
+    def publish_results(self, results: Sequence[MatchResult]) -> None:
+        """Publish what came of one frame."""
         assert self._matches_output is not None
-        for result in self._matching.frame(headers, tensors):
+        for result in results:
             with self.stopwatch.stage("publish"):
                 self._matches_output.publish(result.matches)
                 if self._assignment_output is not None and result.assignment is not None:

@@ -34,7 +34,7 @@ MODULES = {EXACT: "exact", "fused": "fused_engine", "onnxruntime": "onnxruntime_
 
 AUTOMATIC: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("superpoint", "cpu"): (("onnxruntime", "fp32"),),
-    ("superglue", "cpu"): (("onnxruntime", "fp32"),),
+    ("superglue", "cpu"): (("onnxruntime", "fp32"), ("fused", "fp32")),
     ("superpoint", "cuda"): (("fused", "fp16"), ("fused", "fp32")),
     ("superglue", "cuda"): (("fused", "fp16"), ("fused", "fp32")),
 }
