@@ -349,6 +349,33 @@ class TrackConfig(Settings):
 
 
 @dataclass(frozen=True)
+class OdometryConfig(Settings):
+    """What locates a camera."""
+
+    min_landmarks: int = setting(
+        15,
+        "Least number of known points that must be seen again for a pose.",
+        minimum=4,
+        maximum=16384,
+        live=True,
+    )
+    max_reprojection_error_px: float = setting(
+        2.0,
+        "Largest distance in pixels between where a known point is seen and where it should be.",
+        minimum=0.1,
+        maximum=100.0,
+        live=True,
+    )
+    min_parallax_deg: float = setting(
+        1.5,
+        "Mode mono: least angle in degrees between two views of a point that make it known.",
+        minimum=0.1,
+        maximum=90.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
 class DrawingConfig(Settings):
     """How matches are drawn."""
 
@@ -538,6 +565,20 @@ class GeometryNodeConfig(
     ModeConfig, CalibrationConfig, GeometryConfig, StereoConfig, TrackConfig, NodeConfig
 ):
     """The geometry_node."""
+
+
+@dataclass(frozen=True)
+class OdometryNodeConfig(CalibrationConfig, OdometryConfig, NodeConfig):
+    """The visual_odometry_node."""
+
+    mode: str = setting(
+        "mono",
+        "mono: tracks of one camera, the scale unknown; stereo: with points, in metres.",
+        choices=("mono", "stereo"),
+    )
+    odom_frame: str = setting(
+        "odom", "Frame of the poses: the camera's at the start, turned to x forward and z up."
+    )
 
 
 @dataclass(frozen=True)

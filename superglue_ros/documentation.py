@@ -13,6 +13,7 @@ from pathlib import Path
 from superglue_ros.config import (
     GeometryNodeConfig,
     MatchVisualizerNodeConfig,
+    OdometryNodeConfig,
     PipelineNodeConfig,
     Setting,
     Settings,
@@ -25,6 +26,7 @@ NODES: dict[str, type[Settings]] = {
     "superglue": SuperGlueNodeConfig,
     "pipeline": PipelineNodeConfig,
     "geometry": GeometryNodeConfig,
+    "visual_odometry": OdometryNodeConfig,
     "match_visualizer": MatchVisualizerNodeConfig,
 }
 BLOCK = re.compile(r"(<!-- begin parameters -->\n).*?(<!-- end parameters -->)", re.DOTALL)
