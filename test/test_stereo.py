@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from superglue_ros.cameras import FISHEYE, Camera
-from superglue_ros.config import StereoConfig
+from superglue_ros.config import GeometryConfig, StereoConfig
+from superglue_ros.demo.scenes import stereo_scene
 from superglue_ros.errors import InputError
-from superglue_ros.stereo import StereoCamera
+from superglue_ros.inference.nearest import NearestMatcher
+from superglue_ros.inference.sift import SiftExtractor
+from superglue_ros.stereo import StereoCamera, stereo_geometry
+from superglue_ros.two_view_geometry import Case, Scale
 
 Array = NDArray[np.float64]
 
@@ -122,3 +128,73 @@ def test_a_camera_without_calibration_is_refused() -> None:
 def test_an_unknown_distortion_model_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="kannala"):
         Camera(K, np.zeros(4), "kannala", np.eye(3), np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+def test_the_geometry_of_a_pair_is_that_of_its_calibration(rectified: bool) -> None:
+    pair = rectified_pair()
+    stereo = StereoCamera(pair.left, pair.right, rectified=rectified)
+    random = np.random.default_rng(0)
+    left = random.uniform((100, 0), SIZE, (200, 2))
+    right = left - np.column_stack([random.uniform(5, 60, 200), np.zeros(200)])
+    right[:50, 1] += 20
+    settings = StereoConfig(), GeometryConfig()
+    geometry, points = stereo_geometry(stereo, left, right, SIZE, *settings)
+    assert (geometry.case, geometry.scale) == (Case.GENERAL, Scale.METRIC)
+    np.testing.assert_allclose(geometry.rotation, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(geometry.translation, [-pair.baseline, 0, 0], atol=1e-12)
+    assert geometry.inliers.tolist() == points.inliers.tolist() == [False] * 50 + [True] * 150
+    assert geometry.median_error_px == pytest.approx(0, abs=1e-9)
+
+
+def test_the_pose_between_cameras_that_are_not_parallel() -> None:
+    R0, R1, P0, P1, *_ = cv2.stereoRectify(
+        K, np.zeros(5), K, np.zeros(5), SIZE, ROTATION, TRANSLATION[:, None]
+    )
+    cameras = (Camera(K, np.zeros(5), "plumb_bob", *one) for one in ((R0, P0), (R1, P1)))
+    rotation, translation = StereoCamera(*cameras, rectified=False).pose
+    np.testing.assert_allclose(rotation, ROTATION, atol=1e-9)
+    np.testing.assert_allclose(translation, TRANSLATION, atol=1e-9)
+
+
+@pytest.mark.parametrize(("count", "case"), [(10, "TOO_FEW_MATCHES"), (200, "NO_CONSENSUS")])
+def test_matches_that_say_nothing_give_no_points(count: int, case: str) -> None:
+    random = np.random.default_rng(0)
+    left, right = random.uniform((0, 0), SIZE, (2, count, 2))
+    settings = StereoConfig(), GeometryConfig()
+    geometry, points = stereo_geometry(rectified_pair(), left, right, SIZE, *settings)
+    assert geometry.case.name == case
+    assert geometry.rotation is None
+    if case == "NO_CONSENSUS":
+        assert not points.inliers.any()
+        assert np.isnan(points.positions).all()
+
+
+def test_the_depths_of_a_real_pair_are_its_true_ones() -> None:
+    """Middlebury's motorcycle at a quarter of its size: 193 mm apart, its disparity measured."""
+    scene = stereo_scene()
+    focal, offset, baseline = 994.978, 31.086, 0.193001
+    left_matrix = np.array([[focal, 0, 311.193], [0, focal, 254.877], [0, 0, 1]])
+    right_matrix = left_matrix + np.array([[0, 0, offset], [0, 0, 0], [0, 0, 0]])
+    stereo = StereoCamera(
+        Camera.pinhole(left_matrix),
+        dataclasses.replace(
+            Camera.pinhole(right_matrix),
+            projection=np.column_stack([right_matrix, [-focal * baseline, 0, 0]]),
+        ),
+    )
+    images = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in scene.frames[0]]
+    features0, features1 = SiftExtractor(max_keypoints=1024).extract_batch(images)
+    index0, index1 = NearestMatcher().match(features0, features1).pairs.T
+    left, right = features0.keypoints[index0], features1.keypoints[index1]
+    settings = StereoConfig(), GeometryConfig()
+    geometry, points = stereo_geometry(stereo, left, right, features1.image_size, *settings)
+    assert geometry.case == Case.GENERAL
+    columns, rows = np.rint(left[points.inliers]).astype(int).T
+    disparities = scene.disparity[rows, columns]
+    known = np.isfinite(disparities)
+    true = focal * baseline / (disparities[known] + offset)
+    errors = np.abs(points.positions[points.inliers, 2][known] / true - 1)
+    assert len(errors) > 150
+    assert np.median(errors) < 0.01
+    assert (errors < 0.05).mean() > 0.8

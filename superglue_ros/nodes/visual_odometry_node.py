@@ -46,6 +46,8 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
     node_name = "visual_odometry_node"
     config_type = OdometryNodeConfig
 
+    _stamp_sec: float
+
     def __init__(self, **node_options: Any) -> None:
         """Declare the parameters; see `FrameNode`."""
         super().__init__(**node_options)
@@ -110,7 +112,7 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         self._odometry: StereoOdometry | MonocularOdometry = kind(self.config)
         self._poses: deque[PoseStamped] = deque(maxlen=LONGEST_PATH)
         self._state = State.STARTING
-        self._stamp_sec: float = float("-inf")
+        self._stamp_sec = float("-inf")
 
     def _located(self, messages: Messages) -> Motion:
         tracks, image_size = tracks_from_message(messages[0])
