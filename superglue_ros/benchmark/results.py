@@ -63,6 +63,52 @@ class Row:
     same_matches: float | None = None
 
 
+@dataclass(frozen=True)
+class StageRow:
+    """What happens to a message, measured in one process.
+
+    Attributes:
+        stage: What was done.
+        keypoints: Of an image.
+        size_bytes: Of the message or image; 0 where it does not matter.
+        p50_ms: Median duration, in milliseconds.
+        p95_ms: 95th percentile.
+    """
+
+    stage: str
+    keypoints: int
+    size_bytes: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """A stereo pair through nodes in processes of their own; milliseconds.
+
+    Attributes:
+        name: The nodes.
+        frames: Pairs that were timed.
+        latency_p50_ms: From before the images are published until the matches have come.
+        latency_p95_ms: 95th percentile.
+        networks_p50_ms: What the nodes say of extracting and matching.
+        beside_p50_ms: What is left: decoding, messages, transport, waiting.
+        beside_p95_ms: 95th percentile.
+        executor_cpu_ms: Processor time of the nodes' executors for a pair.
+        matches_bytes: Size of the Matches message on the wire.
+    """
+
+    name: str
+    frames: int
+    latency_p50_ms: float
+    latency_p95_ms: float
+    networks_p50_ms: float
+    beside_p50_ms: float
+    beside_p95_ms: float
+    executor_cpu_ms: float
+    matches_bytes: int
+
+
 @dataclass
 class Results:
     """Rows in the order in which they came, and what they were measured on.
@@ -71,12 +117,16 @@ class Results:
         machine: Hardware and software, by name.
         ceilings: Of the devices, by device and name.
         rows: The figures.
+        stages: Of messages.
+        nodes: Of nodes.
         complete: Whether the benchmark came to its end.
     """
 
     machine: dict[str, str | int] = field(default_factory=dict)
     ceilings: dict[str, dict[str, float]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    stages: list[StageRow] = field(default_factory=list)
+    nodes: list[NodeRow] = field(default_factory=list)
     complete: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from superglue_ros.config import SuperPointConfig
 from superglue_ros.errors import InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
-    from superglue_ros.benchmark.results import Results, Row
+    from superglue_ros.benchmark.results import NodeRow, Results, Row, StageRow
     from superglue_ros.benchmark.run import Plan
+
+_STAGE_REPEATS = 200
 
 _WORDS = {known.name: known.choices for known in SuperPointConfig.describe()}
 
@@ -63,6 +65,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="measure how time and memory grow with keypoints, size, batch and cameras too, and "
         "draw it",
     )
+    parser.add_argument(
+        "--ros",
+        action="store_true",
+        help="measure the nodes alone: what they take beside the networks, in processes of their "
+        "own (with the last of --keypoints and --sizes)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -80,7 +88,10 @@ def run(arguments: argparse.Namespace) -> None:
     plan = _plan(arguments)
     results = Results()
     try:
-        _measure(plan, results, grow=arguments.plot is not None)
+        if arguments.ros:
+            _measure_ros(plan, results)
+        else:
+            _measure(plan, results, grow=arguments.plot is not None)
     except KeyboardInterrupt:
         print("interrupted: these are the figures so far", file=sys.stderr)
     _print(results)
@@ -149,12 +160,63 @@ def _measure(plan: Plan, results: Results, *, grow: bool) -> None:
     results.complete = True
 
 
+def _measure_ros(plan: Plan, results: Results) -> None:
+    """Fill the results with what the nodes take."""
+    from rich.progress import track
+
+    from superglue_ros.benchmark.results import describe_machine
+    from superglue_ros.benchmark.run import stereo_images
+    from superglue_ros.demo.processes import NodeError
+
+    try:
+        from superglue_ros.nodes import benchmark
+    except ImportError as error:
+        raise InputError(
+            f"--ros needs ROS 2 and the built package ({error}); take ./run bench --ros"
+        ) from error
+
+    results.machine = describe_machine()
+    images = stereo_images(plan.sizes[-1])
+    results.stages = benchmark.measure_stages(images, plan.keypoints[-1], _STAGE_REPEATS)
+    frames = 4 * plan.repeats
+    ticks = iter(track(range(frames * len(benchmark.ARRANGEMENTS)), "nodes"))
+
+    def on_frame(name: str) -> None:
+        next(ticks)
+
+    parameters = {"max_keypoints": plan.keypoints[-1], "device": plan.devices[0]}
+    try:
+        for row in benchmark.measure_nodes(images, parameters, frames, on_frame):
+            results.nodes.append(row)
+    except NodeError as failure:
+        raise InputError(str(failure)) from failure
+    results.complete = True
+
+
 def _print(results: Results) -> None:
     print(", ".join(f"{name} {value}" for name, value in results.machine.items()))
     for device, ceilings in results.ceilings.items():
         print(f"{device}: " + ", ".join(f"{value:.0f} {name}" for name, value in ceilings.items()))
     for condition, rows in itertools.groupby(results.rows, _condition):
         _print_condition(condition, list(rows))
+    for title, some in (("messages, in one process", results.stages), ("nodes", results.nodes)):
+        if some:
+            _print_fields(title, some)
+
+
+def _print_fields(title: str, rows: Sequence[StageRow] | Sequence[NodeRow]) -> None:
+    """A table with a column for each field."""
+    from rich.table import Table
+
+    from superglue_ros.cli.tables import print_table
+
+    table = Table(title=title, title_justify="left")
+    for name in dataclasses.asdict(rows[0]):
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        values = dataclasses.asdict(row).values()
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in values))
+    print_table(table)
 
 
 def _condition(row: Row) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from superglue_ros.errors import InputError
 from superglue_ros.installation import version
+from superglue_ros.threads import share_cores
 
 PROGRAM = "superglue-ros"
 
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 after one line on stderr where the user has to mend something.
     """
+    share_cores()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         parsed = _parser(arguments).parse_args(arguments)

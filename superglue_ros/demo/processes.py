@@ -91,6 +91,11 @@ class NodeProcesses:
         """End the nodes."""
         self._end()
 
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the nodes, in their order."""
+        return [process.pid for process in self._running.values()]
+
     def check(self) -> None:
         """Raise NodeError where a node has ended."""
         for log, process in self._running.items():
