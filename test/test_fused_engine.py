@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,7 +204,7 @@ class FakeGraph:
     made: list[FakeGraph]
     error: Exception | None = None
 
-    def __init__(self, function: Any, inputs: Any, pool: Any, device: Any) -> None:
+    def __init__(self, function: Any, inputs: Any, pool: Any) -> None:
         if self.error is not None:
             raise self.error
         self.function, self.replays = function, 0
@@ -220,6 +221,7 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> GraphCache:
     monkeypatch.setattr(graphs, "_Graph", FakeGraph)
     monkeypatch.setattr(FakeGraph, "made", [], raising=False)
     monkeypatch.setattr(FakeGraph, "error", None)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     made = GraphCache(torch.device("cpu"))
     made._active = True
     return made

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from superglue_ros.config import AssignmentConfig
 from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
-from superglue_ros.inference.kernels import TRITON
-from superglue_ros.inference.kernels.sinkhorn import triton_optimal_transport
+from superglue_ros.inference.kernels import triton_works
 from superglue_ros.networks import log_optimal_transport, mutual_matches, optimal_transport
 from superglue_ros.networks.optimal_transport import Counts
 
@@ -70,6 +69,8 @@ def _transport(scores: Tensor, bin_score: Tensor, iterations: int, counts: Count
     if not scores.is_cuda:
         return optimal_transport(scores, bin_score, iterations, counts)
     assert counts is not None
-    if TRITON:
+    if triton_works(scores.device):
+        from superglue_ros.inference.kernels.sinkhorn import triton_optimal_transport
+
         return triton_optimal_transport(scores, bin_score, iterations, counts)
     return log_optimal_transport(scores, bin_score, iterations, counts).exp()

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from superglue_ros.config import DetectionConfig
-from superglue_ros.inference.kernels import TRITON
-from superglue_ros.inference.kernels.first_layer import triton_first_layer
+from superglue_ros.inference.kernels import triton_works
 from superglue_ros.networks import (
     SuperPoint,
     detector_probabilities,
@@ -107,7 +106,9 @@ class FusedSuperPoint(nn.Module):
         return detector_probabilities(logits), F.normalize(descriptors.float(), dim=1)
 
     def _first_layer(self, images: Tensor) -> Tensor:
-        if images.is_cuda and TRITON:
+        if triton_works(images.device):
+            from superglue_ros.inference.kernels.first_layer import triton_first_layer
+
             weight, bias = self.first.parameters()
             return triton_first_layer(images, weight, bias, self.dtype)
         grey = images[:, None].float().contiguous(memory_format=torch.channels_last)

@@ -55,7 +55,8 @@ class GraphCache:
             return function(*inputs)
         key = (key, *(None if one is None else (one.shape, one.dtype) for one in inputs))
         try:
-            return self._run(key, function, inputs)
+            with torch.cuda.device(self._device):  # which Triton launches on
+                return self._run(key, function, inputs)
         except torch.cuda.OutOfMemoryError:
             self._graphs.clear()
             raise
@@ -82,7 +83,7 @@ class GraphCache:
     ) -> _Graph | None:
         """Record a function, or warn and give it up for all."""
         try:
-            return _Graph(function, inputs, self._pool, self._device)
+            return _Graph(function, inputs, self._pool)
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -101,16 +102,12 @@ class _Graph:
         function: Callable[..., Any],
         inputs: tuple[Tensor | None, ...],
         pool: Any,
-        device: torch.device,
     ) -> None:
         """Record a function."""
         self._inputs = [None if one is None else one.clone() for one in inputs]
         self._graph = torch.cuda.CUDAGraph()
-        with (
-            torch.cuda.device(device),
-            # Other threads of the process may go on with CUDA meanwhile
-            torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"),
-        ):
+        # Other threads of the process may go on with CUDA meanwhile
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
             self._outputs = function(*self._inputs)
 
     def replay(self, inputs: tuple[Tensor | None, ...]) -> Any:
