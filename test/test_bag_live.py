@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,13 @@ from ros_helpers import Ros, ros_context
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 from superglue_ros.msg import Matches as MatchesMessage
+from superglue_ros.msg import Tracks, TwoViewGeometry
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs
 from superglue_ros.bag.run import BagRun
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.nodes.geometry_node import GeometryNode
 from superglue_ros.nodes.pipeline_node import PipelineNode
 
 SUPERPOINT = {"max_keypoints": 64}
@@ -26,6 +29,30 @@ SUPERGLUE = {"sinkhorn_iterations": 20}
 COUNT = 6
 
 ros = pytest.fixture(ros_context)
+
+
+def test_geometry_and_tracks_of_a_bag_are_those_of_the_live_node(ros: Ros, tmp_path: Path) -> None:
+    bag = recording(tmp_path / "bag", "sequential")
+    networks = SuperPointExtractor(max_keypoints=128), SuperGlueMatcher(**SUPERGLUE)
+    outputs = Outputs(geometry=True, tracks=True)
+    BagRun(bag, tmp_path / "out", BagConfig(), outputs).run(*networks)
+    topics = {"geometry": TwoViewGeometry, "tracks": Tracks}
+    live = {topic: ros.collector(kind, topic) for topic, kind in topics.items()}
+    publisher = ros.publisher(MatchesMessage, "matches")
+    ros.start(GeometryNode, mode="sequential", qos="reliable", process_every_frame=True)
+    ros.wait_for_subscribers(publisher)
+    for message in written(tmp_path / "out", "matches", MatchesMessage):
+        publisher.publish(message)
+    for topic, kind in topics.items():
+        offline = written(tmp_path / "out", topic, kind)
+        assert len(offline) == COUNT - 1
+        assert live[topic].wait_for(len(offline)) == offline
+
+
+def written(bag: Path, topic: str, kind: Any) -> list[Any]:
+    with AnyReader([bag]) as reader:
+        wanted = [one for one in reader.connections if one.topic == f"/{topic}"]
+        return [deserialize_message(bytes(data), kind) for _, _, data in reader.messages(wanted)]
 
 
 def topics_of(mode: str) -> list[str]:
@@ -60,12 +87,7 @@ def test_the_matches_of_a_bag_are_those_of_the_live_node(
     config = BagConfig(mode=mode, keyframe_max_motion_px=7.0)
     networks = SuperPointExtractor(**SUPERPOINT), SuperGlueMatcher(**SUPERGLUE)
     BagRun(bag, tmp_path / "out", config, Outputs()).run(*networks)
-    with AnyReader([tmp_path / "out"]) as reader:
-        wanted = [one for one in reader.connections if one.topic == "/matches"]
-        offline = [
-            deserialize_message(bytes(data), MatchesMessage)
-            for _, _, data in reader.messages(wanted)
-        ]
+    offline = written(tmp_path / "out", "matches", MatchesMessage)
     assert len(offline) == (COUNT if mode == "stereo" else COUNT - 1)
     live = played(ros, bag, mode, len(offline))
     assert live == offline

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from superglue_ros.bag.calibration import Cameras
+from superglue_ros.bag.calibration import Calibration
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Outputs
-from superglue_ros.config import GeometryConfig, TrackConfig
 from superglue_ros.errors import InputError
 from superglue_ros.geometry import estimate_two_view_geometry
+from superglue_ros.stereo import stereo_geometry
 from superglue_ros.tracks import Tracker, Tracks
 from superglue_ros.two_view_geometry import TwoViewGeometry
 
@@ -26,22 +26,21 @@ class Analysis:
     Args:
         outputs: What is wanted.
         config: The settings of geometry and tracks.
-        cameras: The cameras of the images of a pair; None where they are not calibrated.
+        calibration: What is known of the cameras.
 
     Raises:
         InputError: There are no tracks in the mode.
     """
 
-    def __init__(self, outputs: Outputs, config: BagConfig, cameras: Cameras | None) -> None:
+    def __init__(self, outputs: Outputs, config: BagConfig, calibration: Calibration) -> None:
         """Begin with the first pair."""
         if outputs.tracks and config.mode == "stereo":
             raise InputError("there are no tracks in mode stereo; take sequential or keyframe")
-        self._with_geometry = (
-            outputs.geometry or outputs.report or (outputs.video and config.colour == "inlier")
-        )
-        self._geometry = config.part(GeometryConfig)
-        self._cameras = cameras
-        self._tracker = Tracker(config.part(TrackConfig)) if outputs.tracks else None
+        by_inlier = outputs.video and config.colour == "inlier"
+        self._with_geometry = outputs.geometry or outputs.tracks or outputs.report or by_inlier
+        self._config = config
+        self._calibration = calibration
+        self._tracker = Tracker(config) if outputs.tracks else None
         self._next_pair = 0
 
     def of(self, result: FrameResult) -> FrameResult:
@@ -65,25 +64,22 @@ class Analysis:
 
     def _completed(self, pair: MatchedPair) -> MatchedPair:
         number, self._next_pair = self._next_pair, self._next_pair + 1
-        return dataclasses.replace(
-            pair, number=number, geometry=self._geometry_of(pair), tracks=self._tracks_of(pair)
-        )
+        geometry = self._geometry_of(pair) if self._with_geometry else None
+        pair = dataclasses.replace(pair, number=number, geometry=geometry)
+        return dataclasses.replace(pair, tracks=self._tracks_of(pair))
 
-    def _geometry_of(self, pair: MatchedPair) -> TwoViewGeometry | None:
-        if not self._with_geometry:
-            return None
+    def _geometry_of(self, pair: MatchedPair) -> TwoViewGeometry:
         index0, index1 = pair.matches.pairs.T
         features0, features1 = pair.view0.features, pair.view1.features
-        return estimate_two_view_geometry(
-            features0.keypoints[index0],
-            features1.keypoints[index1],
-            features1.image_size,
-            self._cameras,
-            self._geometry,
-        )
+        ends = features0.keypoints[index0], features1.keypoints[index1]
+        size, config = features1.image_size, self._config
+        if self._calibration.stereo is not None:
+            return stereo_geometry(self._calibration.stereo, *ends, size, config, config)[0]
+        return estimate_two_view_geometry(*ends, size, self._calibration.cameras, config)
 
     def _tracks_of(self, pair: MatchedPair) -> Tracks | None:
-        if self._tracker is None:
+        """Hand the ids on along the matches that fit the geometry."""
+        if self._tracker is None or pair.geometry is None:
             return None
         view0, view1 = pair.view0, pair.view1
         try:
@@ -91,7 +87,7 @@ class Analysis:
                 (view0.stamp_sec, view1.stamp_sec),
                 view0.features.keypoints,
                 view1.features.keypoints,
-                pair.matches.pairs,
+                pair.matches.pairs[pair.geometry.inliers],
             )
         except InputError:  # a stamp that is there twice: the tracks go on with the next frame
             return None

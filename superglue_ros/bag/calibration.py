@@ -3,51 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.cameras import Camera
 from superglue_ros.errors import InputError
+from superglue_ros.image_decoding import image_decoder
+from superglue_ros.stereo import StereoCamera
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
-Cameras = tuple[Camera, Camera]
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of the cameras of a pair.
+
+    Attributes:
+        source: Where it is from, or why there is none.
+        cameras: Those of image 0 and of image 1; None where they are not known.
+        stereo: Both as a stereo camera, in mode stereo.
+    """
+
+    source: str
+    cameras: tuple[Camera, Camera] | None = None
+    stereo: StereoCamera | None = None
 
 
-def find_cameras(
-    reader: BagReader, topics: Sequence[str], config: BagConfig
-) -> tuple[Cameras | None, str]:
-    """The cameras of the two images of a pair, by the first message of their calibration.
+def find_calibration(reader: BagReader, topics: Sequence[str], config: BagConfig) -> Calibration:
+    """The calibration by the first message of each camera's.
 
     Args:
         reader: The bag.
         topics: The topics of the images, one or left and right.
         config: Names the topics of the calibrations, where they are not beside the images.
 
-    Returns:
-        The cameras, or None where there is none that can be used; and in words where they are from,
-        or why there are none.
-
     Raises:
         InputError: A topic that is named holds no calibration.
     """
     named = (config.camera_info, config.right_camera_info)[: len(topics)]
-    found = []
-    sources = []
-    for topic, given in zip(topics, named, strict=True):
-        source = given or _beside(topic)
-        message = reader.first_message(source, CAMERA_INFO)
+    sources = [given or _beside(topic) for topic, given in zip(topics, named, strict=True)]
+    messages = [reader.first_message(source, CAMERA_INFO) for source in sources]
+    for message, given, source in zip(messages, named, sources, strict=True):
         if message is None and given:
             raise InputError(f"{reader.path} has no calibration (CameraInfo) on {given}")
         if message is None:
-            return None, f"none: no calibration on {source}"
-        try:
-            found.append(Camera.from_info(message, rectified="rect" in PurePosixPath(topic).name))
-        except InputError as error:
-            return None, f"none: {source}: {error}"
-        sources.append(source)
-    return (found[0], found[-1]), ", ".join(sources)
+            return Calibration(f"none: no calibration on {source}")
+    try:
+        cameras = [
+            Camera.from_info(
+                message, rectified=config.rectified, image_size=_image_size(reader, topic)
+            )
+            for message, topic in zip(messages, topics, strict=True)
+        ]
+        camera0, camera1 = cameras[0], cameras[-1]
+        stereo = None
+        if len(topics) > 1:
+            stereo = StereoCamera(camera0, camera1, rectified=config.rectified)
+    except InputError as error:
+        return Calibration(f"none: {', '.join(sources)}: {error}")
+    return Calibration(", ".join(sources), (camera0, camera1), stereo)
+
+
+def _image_size(reader: BagReader, topic: str) -> tuple[int, int] | None:
+    """(width, height) of the first image of a topic; None where it is not readable."""
+    message: Any = reader.first_message(topic, reader.topic_types().get(topic, ""))
+    if message is None:
+        return None
+    try:
+        height, width = image_decoder().decode(message).shape
+    except InputError:
+        return None
+    return width, height
 
 
 def _beside(topic: str) -> str:

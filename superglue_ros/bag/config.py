@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from superglue_ros.config import (
+    CalibrationConfig,
     DrawingConfig,
     GeometryConfig,
     KeyframeConfig,
+    StereoConfig,
     SyncConfig,
     TrackConfig,
     setting,
@@ -15,7 +17,15 @@ from superglue_ros.config import (
 
 
 @dataclass(frozen=True)
-class BagConfig(KeyframeConfig, SyncConfig, GeometryConfig, TrackConfig, DrawingConfig):
+class BagConfig(
+    CalibrationConfig,
+    DrawingConfig,
+    GeometryConfig,
+    KeyframeConfig,
+    StereoConfig,
+    SyncConfig,
+    TrackConfig,
+):
     """Which images of a bag are matched, and what is made of the matches."""
 
     mode: str = setting(

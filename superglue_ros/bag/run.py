@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from superglue_ros.bag.analysis import Analysis
 from superglue_ros.bag.bag_output import BagOutput
-from superglue_ros.bag.calibration import find_cameras
+from superglue_ros.bag.calibration import find_calibration
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frame, Frames, Period
 from superglue_ros.bag.journal import Journal, reasons
@@ -65,8 +65,7 @@ class BagRun:
         self._check_output()
         with BagReader(self._input) as reader:
             topics = choose_topics(reader, self._config)
-            find_cameras(reader, topics, self._config)
-            Analysis(self._outputs, self._config, None)
+            Analysis(self._outputs, self._config, find_calibration(reader, topics, self._config))
             self._writers(reader, {})
 
     def run(
@@ -110,8 +109,8 @@ class BagRun:
         begin = time.perf_counter()
         topics = choose_topics(reader, self._config)
         frames = Frames(reader, topics, self._config)
-        cameras, calibration = find_cameras(reader, topics, self._config)
-        analysis = Analysis(self._outputs, self._config, cameras)
+        calibration = find_calibration(reader, topics, self._config)
+        analysis = Analysis(self._outputs, self._config, calibration)
         identity = self._identity(reader, topics, extractor, matcher)
         outputs = self._writers(reader, identity)
         folder = self._output.with_name(f"{self._output.name}.partial")
@@ -126,7 +125,7 @@ class BagRun:
             )
             for part in _parts(results, self._config.batch_size):
                 journal.write_part(part, analysis, outputs)
-            summary = _summary(reader, frames, journal, calibration)
+            summary = _summary(reader, frames, journal, calibration.source)
             if not summary.frames:
                 shutil.rmtree(journal.folder)
                 raise InputError(
