@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from superglue_ros.tracks import Tracks
 GAP = 4
 GREY = np.full((240, 320), 60, np.uint8)
 NO_POINTS = np.zeros((0, 2))
+GOLDEN = Path(__file__).parent / "golden" / "matches.png"
 
 
 def features(points: object, image_size: tuple[int, int] = (320, 240)) -> Features:
@@ -304,3 +307,57 @@ def test_other_kinds_of_images_are_refused(image: np.ndarray) -> None:
     for images in ((image, GREY), (GREY, image)):
         with pytest.raises(InputError, match="image must be"):
             draw_matches(*images, nothing, nothing, matches([], [], 0))
+
+
+def a_picture_of_everything(config: DrawingConfig) -> np.ndarray:
+    """Blocks of grey and the same from elsewhere, with matches good and bad, and tracks."""
+    random = np.random.default_rng(3)
+    blocks = random.integers(60, 200, (6, 9), np.uint8)
+    scene = np.kron(blocks, np.ones((40, 40), np.uint8))[:240]
+    images = [scene[:, x : x + 320] for x in (0, 40)]
+    points0 = random.uniform((60, 110), (310, 230), (20, 2)).astype(np.float32)
+    points1 = points0 - np.array([40, 0], np.float32)
+    points1[::6] = random.uniform((20, 110), (270, 230), (4, 2))
+    partners = np.where(np.arange(20) < 16, np.arange(20), -1).tolist()
+    steps = np.array([[80, 12], [44, -8], [0, 0]], np.float32)
+    return draw_matches(
+        *images,
+        features(points0),
+        features(points1),
+        matches(partners, np.linspace(0.1, 1, 20).tolist(), 20),
+        config,
+        inliers=np.arange(16) % 6 > 0,
+        tails=Tails(np.arange(16, dtype=np.int32), [point + steps for point in points1[:16]]),
+    )
+
+
+def structural_similarity(picture: np.ndarray, golden: np.ndarray) -> np.ndarray:
+    """SSIM at each pixel (Wang et al. 2004): Gaussian of sigma 1.5, K1 0.01, K2 0.03."""
+
+    def blurred(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (11, 11), 1.5)
+
+    x, y = picture.astype(np.float64), golden.astype(np.float64)
+    mean_x, mean_y = blurred(x), blurred(y)
+    variances = blurred(x * x) - mean_x**2 + blurred(y * y) - mean_y**2
+    covariance = blurred(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return likeness / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))
+
+
+def below_the_panel(picture: np.ndarray) -> np.ndarray:
+    """Without letters, which differ between versions of OpenCV."""
+    return picture[100:]
+
+
+def similarity_to_golden(picture: np.ndarray) -> float:
+    return float(structural_similarity(below_the_panel(picture), cv2.imread(str(GOLDEN))).mean())
+
+
+def test_a_picture_is_like_the_one_that_was_looked_at_and_found_good() -> None:
+    assert similarity_to_golden(a_picture_of_everything(DrawingConfig(colour="inlier"))) > 0.98
+
+
+def test_a_picture_in_other_colours_is_not_like_it() -> None:
+    assert similarity_to_golden(a_picture_of_everything(DrawingConfig())) < 0.95

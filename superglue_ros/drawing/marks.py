@@ -41,8 +41,8 @@ class Pen:
         lined = self._picture.copy()
         for start, end, colour in zip(_fixed(starts), _fixed(ends), colours.tolist(), strict=True):
             cv2.line(lined, start, end, colour, self._width, cv2.LINE_AA, _FRACTION_BITS)
-        rows = self._picture.shape[0] / self._width
-        self._blend(lined, _line_opacity(len(starts), rows))
+        covered = float(np.linalg.norm(ends - starts, axis=1).sum()) * self._width
+        self._blend(lined, _line_opacity(covered / lined[:, :, 0].size))
 
     def dots(self, points: FloatArray, colours: Colours, *, radius: float, rim: bool) -> None:
         """Draw discs at (K, 2), the last on top; the radius is in units."""
@@ -59,7 +59,7 @@ class Pen:
         """Draw diagonal crosses at (K, 2), the last on top; the radius is in units."""
         arms = np.array([[-1, -1], [1, 1], [-1, 1], [1, -1]], np.float32) * (radius * self._unit)
         for ends, colour in zip(_fixed(points[:, None] + arms), colours.tolist(), strict=True):
-            for shade, width in ((_RIM, self._width + 2), (colour, self._width + 1)):
+            for shade, width in ((_RIM, self._width + 2), (colour, self._width)):
                 strokes = ends.reshape(2, 2, 2)
                 cv2.polylines(
                     self._picture, strokes, False, shade, width, cv2.LINE_AA, _FRACTION_BITS
@@ -73,8 +73,9 @@ class Pen:
             for path, colour in zip(fixed, colours.tolist(), strict=True):
                 first, last = (math.ceil(k * (len(path) - 1) / 3) for k in (third, third + 1))
                 piece = path[first : last + 1]
-                width = self._width + (third == 2)
-                cv2.polylines(lined, [piece], False, colour, width, cv2.LINE_AA, _FRACTION_BITS)
+                cv2.polylines(
+                    lined, [piece], False, colour, self._width, cv2.LINE_AA, _FRACTION_BITS
+                )
             self._blend(lined, opacity)
 
     def _fill(self, polygon: NDArray[np.int32], colour: Sequence[int]) -> None:
@@ -88,6 +89,6 @@ def _fixed(points: FloatArray) -> NDArray[np.int32]:
     return np.rint(points * (1 << _FRACTION_BITS)).astype(np.int32)
 
 
-def _line_opacity(count: int, rows: float) -> float:
-    """The more lines for the rows that they have room in, the fainter: the images stay visible."""
-    return min(0.9, max(0.2, 0.45 * math.sqrt(rows / max(count, 1))))
+def _line_opacity(covered_share: float) -> float:
+    """The more of the picture lines would cover, the fainter: the images stay visible."""
+    return min(0.9, max(0.2, 0.32 / math.sqrt(max(covered_share, 1e-3))))

@@ -14,7 +14,7 @@ _TEXT: Colour = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22.0  # of a capital at scale 1
 _OPACITY = 0.7
-_MIN_LETTER = 10
+_MIN_LETTER = 9
 
 
 def draw_panel(picture: BgrImage, lines: Sequence[str], inliers: tuple[int, int] | None) -> None:
@@ -32,7 +32,7 @@ def draw_panel(picture: BgrImage, lines: Sequence[str], inliers: tuple[int, int]
 class _Panel:
     def __init__(self, picture: BgrImage) -> None:
         self._picture = picture
-        self._letter = max(_MIN_LETTER, round(max(picture.shape[:2]) / 120))  # of a capital
+        self._letter = max(_MIN_LETTER, round(max(picture.shape[:2]) / 130))  # of a capital
         self._scale = self._letter / _FONT_HEIGHT
         self._stroke = max(1, round(self._letter / 9))
 

@@ -22,6 +22,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.features import Features, FloatArray, IndexArray, Matches
 
 _MATCHED_RADIUS = 2.2
+_OUTLIER_RADIUS = 3.2
 _UNMATCHED_RADIUS = 1.2
 
 
@@ -141,7 +142,7 @@ def _draw_matches(
         pen.lines(points0[index0], points1[index1], shades)
     ends = [points1[index1]] if canvas.alone else [points0[index0], points1[index1]]
     for points in ends:
-        pen.crosses(points[outliers], shades[outliers], radius=_MATCHED_RADIUS)
+        pen.crosses(points[outliers], shades[outliers], radius=_OUTLIER_RADIUS)
         pen.dots(points[~outliers], shades[~outliers], radius=_MATCHED_RADIUS, rim=True)
 
 

@@ -12,6 +12,8 @@ from superglue_ros.tracks import Tracks
 TAIL_FRAMES = 20
 """Sightings of a track that its tail goes back."""
 
+_MAX_TRACKS = 50_000  # the end of a track may be lost with its message
+
 
 @dataclass(frozen=True, eq=False)
 class Tails:
@@ -44,7 +46,9 @@ class TrackTails:
             self._paths.pop(track, None)
         paths = []
         for track, point in zip(tracks.ids.tolist(), tracks.points, strict=True):
-            before = self._paths.get(track, np.zeros((0, 2), np.float32))
-            self._paths[track] = np.concatenate([before[1 - TAIL_FRAMES :], point[None]])
-            paths.append(self._paths[track])
+            before = self._paths.pop(track, np.zeros((0, 2), np.float32))
+            paths.append(np.concatenate([before[1 - TAIL_FRAMES :], point[None]]))
+            self._paths[track] = paths[-1]  # now the newest
+        while len(self._paths) > _MAX_TRACKS:
+            del self._paths[next(iter(self._paths))]
         return Tails(tracks.keypoints, paths)
