@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from superglue_ros.config import DetectionConfig
+from superglue_ros.inference.convolution import convolve_relu
 from superglue_ros.inference.kernels import triton_works
 from superglue_ros.networks import (
     SuperPoint,
@@ -102,7 +103,20 @@ class FusedSuperPoint(nn.Module):
         Returns:
             float32 probabilities (B, H, W) and descriptor maps (B, 256, H/8, W/8) of unit length.
         """
-        logits, descriptors = self.network.heads_after_first(self._first_layer(images))
+        x, network = self._first_layer(images), self.network
+        for layer, pooled in (
+            (network.conv1b, True),
+            (network.conv2a, False),
+            (network.conv2b, True),
+            (network.conv3a, False),
+            (network.conv3b, True),
+            (network.conv4a, False),
+            (network.conv4b, False),
+        ):
+            x = convolve_relu(layer, x)
+            x = F.max_pool2d(x, kernel_size=2) if pooled else x
+        logits = network.convPb(convolve_relu(network.convPa, x))
+        descriptors = network.convDb(convolve_relu(network.convDa, x))
         return detector_probabilities(logits), F.normalize(descriptors.float(), dim=1)
 
     def _first_layer(self, images: Tensor) -> Tensor:

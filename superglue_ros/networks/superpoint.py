@@ -52,12 +52,9 @@ class SuperPoint(nn.Module):
                 f"image must be (B, 1, H, W), H and W multiples of {STRIDE}, "
                 f"got {tuple(image.shape)}"
             )
-        return self.heads_after_first(F.relu(self.conv1a(image)))
-
-    def heads_after_first(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`heads` from the output (B, 64, H, W) of the first layer with its ReLU."""
-        x = F.max_pool2d(F.relu(self.conv1b(x)), kernel_size=2)
+        x = image
         for first, second, pooled in (
+            (self.conv1a, self.conv1b, True),
             (self.conv2a, self.conv2b, True),
             (self.conv3a, self.conv3b, True),
             (self.conv4a, self.conv4b, False),

@@ -25,6 +25,8 @@ def triton_works(device: torch.device) -> bool:
         image = torch.zeros(1, 8, 8, dtype=torch.uint8, device=device)
         weight, bias = torch.zeros(16, 1, 3, 3, device=device), torch.zeros(16, device=device)
         triton_first_layer(image, weight, bias, torch.float32)
+    except torch.cuda.OutOfMemoryError:
+        raise
     except Exception as error:  # of many libraries, and for all of them there is another way
         reason = str(error).strip().split("\n")[0]
         _logger.warning(
