@@ -92,8 +92,10 @@ class NodeRow:
         latency_p50_ms: From before the images are published until the matches have come.
         latency_p95_ms: 95th percentile.
         networks_p50_ms: What the nodes say of extracting and matching.
-        beside_p50_ms: What is left: decoding, messages, transport, waiting.
+        beside_p50_ms: What is left of the latency: decoding, messages, transport, waiting.
         beside_p95_ms: 95th percentile.
+        inside_p50_ms: What is left of it within the nodes, from the arrival of the last message of
+            a frame until its results are published.
         executor_cpu_ms: Processor time of the nodes' executors for a pair.
         matches_bytes: Size of the Matches message on the wire.
     """
@@ -105,6 +107,7 @@ class NodeRow:
     networks_p50_ms: float
     beside_p50_ms: float
     beside_p95_ms: float
+    inside_p50_ms: float
     executor_cpu_ms: float
     matches_bytes: int
 

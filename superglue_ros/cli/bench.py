@@ -205,17 +205,24 @@ def _print(results: Results) -> None:
 
 
 def _print_fields(title: str, rows: Sequence[StageRow] | Sequence[NodeRow]) -> None:
-    """A table with a column for each field."""
+    """A table with a row for each field, a column for each of the rows."""
     from rich.table import Table
 
     from superglue_ros.cli.tables import print_table
 
     table = Table(title=title, title_justify="left")
-    for name in dataclasses.asdict(rows[0]):
-        table.add_column(name.replace("_", " "))
-    for row in rows:
-        values = dataclasses.asdict(row).values()
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in values))
+    columns = [dataclasses.asdict(row) for row in rows]
+    if len(columns) > len(columns[0]):
+        for name in columns[0]:
+            table.add_column(name.replace("_", " "))
+        lines = [list(column.values()) for column in columns]
+    else:
+        names = list(columns[0])
+        for column in [{names[0]: names[0]}, *columns]:
+            table.add_column(str(column[names[0]]))
+        lines = [[name.replace("_", " "), *(one[name] for one in columns)] for name in names[1:]]
+    for line in lines:
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in line))
     print_table(table)
 
 

@@ -174,11 +174,14 @@ class _Client:
 
     def measure(self, name: str, frames: int, on_frame: Callable[[], None]) -> NodeRow:
         """Time so many frames."""
-        latencies, networks, begin = Timings(), [], self._executor_seconds()
+        latencies, networks, inside = Timings(), [], []
+        begin = self._executor_seconds()
         for _ in range(frames):
             sent, stamp = self._answered()
             latencies.wall_ms.append(1e3 * (self._arrivals[stamp] - sent))
-            networks.append(sum(_network_ms(one) for one in self._timings[stamp]))
+            timings = self._timings[stamp]
+            networks.append(sum(_network_ms(one) for one in timings))
+            inside.append(sum(_duration_ms(one, "total") for one in timings) - networks[-1])
             on_frame()
         beside = np.array(latencies.wall_ms) - np.array(networks)
         return NodeRow(
@@ -189,6 +192,7 @@ class _Client:
             networks_p50_ms=float(np.median(networks)),
             beside_p50_ms=float(np.median(beside)),
             beside_p95_ms=float(np.percentile(beside, 95)),
+            inside_p50_ms=float(np.median(inside)),
             executor_cpu_ms=1e3 * (self._executor_seconds() - begin) / frames,
             matches_bytes=self._bytes,
         )
@@ -246,8 +250,13 @@ class _Client:
 
 
 def _network_ms(message: Timing) -> float:
+    return sum(_duration_ms(message, stage) for stage in _NETWORK_STAGES)
+
+
+def _duration_ms(message: Timing, stage: str) -> float:
+    """The duration of a stage, 0 where there was none."""
     durations = dict(zip(message.stages, message.durations_ms, strict=True))
-    return float(sum(durations.get(stage, 0.0) for stage in _NETWORK_STAGES))
+    return float(durations.get(stage, 0.0))
 
 
 def _grey_message(image: GreyImage) -> Image:
