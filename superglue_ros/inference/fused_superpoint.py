@@ -80,7 +80,7 @@ class FusedSuperPoint(nn.Module):
 
     Args:
         network: The network; it is left as it is.
-        dtype: What the layers after the first compute with.
+        dtype: What the layers between the first and the detector's last compute with.
     """
 
     def __init__(self, network: SuperPoint, dtype: torch.dtype = torch.float32) -> None:
@@ -90,6 +90,7 @@ class FusedSuperPoint(nn.Module):
         self.first = copy.deepcopy(network.conv1a).requires_grad_(False)
         self.first.weight.data /= 255  # for grey values as they are
         self.network = copy.deepcopy(network).to(dtype).requires_grad_(False)
+        self.network.convPb.float()  # little work, and half precision of its logits makes ties
         for parameter in self.network.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.contiguous(memory_format=torch.channels_last)
@@ -115,7 +116,7 @@ class FusedSuperPoint(nn.Module):
         ):
             x = convolve_relu(layer, x)
             x = F.max_pool2d(x, kernel_size=2) if pooled else x
-        logits = network.convPb(convolve_relu(network.convPa, x))
+        logits = network.convPb(convolve_relu(network.convPa, x).float())
         descriptors = network.convDb(convolve_relu(network.convDa, x))
         return detector_probabilities(logits), F.normalize(descriptors.float(), dim=1)
 
