@@ -1,7 +1,8 @@
 """Where a camera goes: matches, geometry with tracks, odometry. An example; it drifts."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -12,20 +13,20 @@ ARGUMENTS = {
     "camera_info": ("camera_info", "Topic of its calibration."),
     "namespace": ("", "Namespace of the nodes and their topics."),
     "autostart": ("true", "false: the nodes await a life cycle manager or `ros2 lifecycle set`."),
+    "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the pipeline_node, the geometry_node and the visual_odometry_node."""
+    package = FindPackageShare("superglue_ros")
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
     params_file = DeclareLaunchArgument(
         "params_file",
-        default_value=PathJoinSubstitution(
-            [FindPackageShare("superglue_ros"), "config", "odometry.yaml"]
-        ),
+        default_value=PathJoinSubstitution([package, "config", "odometry.yaml"]),
         description="YAML file with the parameters of the nodes.",
     )
     nodes = [
@@ -42,4 +43,8 @@ def generate_launch_description() -> LaunchDescription:
         )
         for executable in ("pipeline_node", "geometry_node", "visual_odometry_node")
     ]
-    return LaunchDescription([*arguments, params_file, *nodes])
+    visualizer = IncludeLaunchDescription(
+        PathJoinSubstitution([package, "launch", "visualizer.launch.py"]),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, params_file, *nodes, visualizer])

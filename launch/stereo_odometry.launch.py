@@ -4,12 +4,14 @@ The left image is matched to the right one (under stereo/) and to the left one b
 """
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
-DEFAULTS = [FindPackageShare("superglue_ros"), "config", "stereo_odometry.yaml"]
+PACKAGE = FindPackageShare("superglue_ros")
+DEFAULTS = [PACKAGE, "config", "stereo_odometry.yaml"]
 ARGUMENTS = {
     "left_image": ("left/image", "Image topic of the left camera."),
     "right_image": ("right/image", "Image topic of the right camera."),
@@ -17,6 +19,7 @@ ARGUMENTS = {
     "right_camera_info": ("right/camera_info", "Topic of the right camera's calibration."),
     "namespace": ("", "Namespace of the nodes and their topics."),
     "params_file": (PathJoinSubstitution(DEFAULTS), "YAML file with the nodes' parameters."),
+    "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
 }
 TOPICS = {
     "left/image": "left_image",
@@ -54,4 +57,11 @@ def generate_launch_description() -> LaunchDescription:
         )
         for name, (executable, own) in NODES.items()
     ]
-    return LaunchDescription([*arguments, *nodes])
+    visualizer = IncludeLaunchDescription(
+        PathJoinSubstitution([PACKAGE, "launch", "visualizer.launch.py"]),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+        launch_arguments=[
+            (at, LaunchConfiguration(f"left_{at}")) for at in ("image", "camera_info")
+        ],
+    )
+    return LaunchDescription([*arguments, *nodes, visualizer])

@@ -12,6 +12,8 @@ ARGUMENTS = {
     "image": ("image", "Image topic of the camera, in mode mono."),
     "left_image": ("left/image", "Image topic of the left camera, in mode stereo."),
     "right_image": ("right/image", "Image topic of the right camera, in mode stereo."),
+    "camera_info": ("camera_info", "Topic of the camera's calibration, in mode mono."),
+    "left_camera_info": ("left/camera_info", "Topic of the left one's, in mode stereo."),
     "namespace": ("", "Namespace of the node, its topics and rviz."),
     "autostart": ("true", "false: the node awaits a life cycle manager or `ros2 lifecycle set`."),
     "rviz": ("false", "true: start rviz2 with the pictures of the matches."),
@@ -31,12 +33,12 @@ def generate_launch_description() -> LaunchDescription:
         default_value=PathJoinSubstitution([package, "config", "visualizer.yaml"]),
         description="YAML file with the parameters of the node.",
     )
-    topics = {"image": "image", "left/image": "left_image", "right/image": "right_image"}
+    topics = ("image", "left/image", "right/image", "camera_info", "left/camera_info")
     visualizer = Node(
         package="superglue_ros",
         executable="match_visualizer_node",
         namespace=LaunchConfiguration("namespace"),
-        remappings=[(topic, LaunchConfiguration(name)) for topic, name in topics.items()],
+        remappings=[(topic, LaunchConfiguration(topic.replace("/", "_"))) for topic in topics],
         parameters=[
             LaunchConfiguration("params_file"),
             {"autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool)},
