@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from superglue_ros.partners import RESET_SEC
 from superglue_ros.synchroniser import NANOSECONDS, header_nanoseconds, stamp_nanoseconds
 
-PATIENCE_SEC = 2.0
-"""A topic that has been silent for so long is not waited for."""
+PATIENCE_FRAMES = 5
+"""Matches for which nothing has come on a further topic, until it is not waited for any more."""
 
 MAX_BYTES = 256 * 2**20
 """Of images that are kept, whatever their number."""
@@ -68,6 +68,7 @@ class Album:
         self._is_published = is_published
         self._on_complete = on_complete
         self._waiting: deque[Any] = deque()
+        self._shown: deque[int] = deque(maxlen=PATIENCE_FRAMES)  # stamps of the last matches
         self._image0: Any = None  # the last one: a keyframe is asked for again and again
 
     def add(self, topic: str, message: Any, content: Any = None) -> None:
@@ -98,14 +99,14 @@ class Album:
         stamp = stamp_nanoseconds(matches)
         if self._is_coming(self._image_topics[1], stamp):
             return True
-        newest = [self._shelves[topic].newest for topic in self._extra_topics]
-        if any(0 <= one < stamp <= one + PATIENCE_SEC * NANOSECONDS for one in newest):
-            return True
         # With one camera image 0 is an earlier one, or none of the camera's at all.
-        two_cameras = self._image_topics[0] != self._image_topics[1]
-        return two_cameras and self._is_coming(
-            self._image_topics[0], header_nanoseconds(matches.header0)
-        )
+        topic0, topic1 = self._image_topics
+        if topic0 != topic1 and self._is_coming(topic0, header_nanoseconds(matches.header0)):
+            return True
+        if len(self._waiting) > PATIENCE_FRAMES:
+            return False
+        since = self._shown[0] if self._shown else 0
+        return any(since <= self._shelves[topic].newest < stamp for topic in self._extra_topics)
 
     def _is_coming(self, topic: str, stamp: int) -> bool:
         return self._shelves[topic].newest < stamp and self._is_published(topic)
@@ -117,6 +118,7 @@ class Album:
         if image0 is None and self._image0 is not None:
             image0 = self._image0 if stamp_nanoseconds(self._image0) == stamp0 else None
         self._image0 = image0
+        self._shown.append(stamp)
         extras = tuple(self._shelves[topic].get(stamp) for topic in self._extra_topics)
         return Exhibit(matches, image0, self._shelves[topic1].get(stamp), extras)
 
