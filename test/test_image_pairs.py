@@ -91,6 +91,18 @@ def test_at_once_is_the_same_as_one_after_the_other(
     assert len(found[4].features0) == 0
 
 
+def test_places_in_buckets_as_on_a_gpu_change_nothing(
+    separate: ImagePairMatcher, pairs: list[tuple[GreyImage, GreyImage]]
+) -> None:
+    in_buckets = image_pair_matcher("fused")
+    in_buckets._matcher.running_engine.in_buckets = True
+    found, expected = (one.match(pairs, with_assignment=True) for one in (in_buckets, separate))
+    for one, other in zip(found, expected, strict=True):
+        assert_same(one, other)
+        matches = in_buckets._matcher.match_tensors(one.features0, one.features1)
+        np.testing.assert_array_equal(matches.matches0, one.matches.matches0)
+
+
 def test_masks_and_images_that_are_reduced_are_treated_alike(make_image: MakeImage) -> None:
     image = make_image(90, 130)
     mask = np.zeros_like(image)

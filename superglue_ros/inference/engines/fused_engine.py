@@ -90,6 +90,7 @@ class FusedSuperGlueEngine:
         self.name = loaded.name
         self.network = FusedSuperGlue(loaded.network, _dtype(options)).to(options.device)
         self.device = options.device
+        self.in_buckets = options.device.type == "cuda"
         self._transfers = Transfers(options.device)
         self._graphs = GraphCache(options.device)
 
@@ -106,15 +107,16 @@ class FusedSuperGlueEngine:
         results, *assignments = self._transfers.download(*found.present)
         return matches_of(results, counts, self.name, *assignments)
 
+    def places(self, count: int) -> int:
+        """Room for so many keypoints, in buckets on a GPU."""
+        return -(-count // _BUCKET) * _BUCKET if self.in_buckets else count
+
     def _batch(self, pairs: Sequence[FeaturePair]) -> FeatureBatch:
         features = [pair[side] for side in (0, 1) for pair in pairs]
         counts = [len(one) for one in features]
-        places = max(counts)
-        on_gpu = self.device.type == "cuda"
-        if on_gpu:
-            places = bucket(places)
+        places = self.places(max(counts))
         sizes = np.array([one.image_size for one in features], np.float32)
-        padded = on_gpu or min(counts) < places
+        padded = self.in_buckets or min(counts) < places
         return FeatureBatch(
             keypoints=_stacked([one.keypoints for one in features], places),
             scores=_stacked([one.scores for one in features], places),
@@ -122,11 +124,6 @@ class FusedSuperGlueEngine:
             sizes=self._transfers.upload(sizes),
             counts=self._transfers.upload(np.array(counts, np.int32)) if padded else None,
         )
-
-
-def bucket(count: int) -> int:
-    """Places for so many keypoints on a GPU."""
-    return -(-count // _BUCKET) * _BUCKET
 
 
 def upload_images(

@@ -17,7 +17,6 @@ from superglue_ros.inference.device import strict_float32
 from superglue_ros.inference.engines.fused_engine import (
     FusedSuperGlueEngine,
     FusedSuperPointEngine,
-    bucket,
     matches_of,
     upload_images,
 )
@@ -25,7 +24,7 @@ from superglue_ros.inference.engines.graphs import GraphCache
 from superglue_ros.inference.engines.interface import Detections
 from superglue_ros.inference.engines.transfers import Download, Transfers
 from superglue_ros.inference.fused_matching import FixedMatches, MatchingSettings, match
-from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
+from superglue_ros.inference.fused_superglue import FeatureBatch
 from superglue_ros.inference.fused_superpoint import (
     DetectionSettings,
     FixedDetections,
@@ -67,8 +66,7 @@ class FusedPairs:
     def __init__(self, superpoint: FusedSuperPointEngine, superglue: FusedSuperGlueEngine) -> None:
         """Share the networks."""
         self._superpoint = superpoint.network
-        self._superglue = superglue.network
-        self._name = superglue.name
+        self._matching = superglue
         self._device = superpoint.device
         self._transfers = Transfers(self._device)
         self._graphs = GraphCache(self._device)
@@ -104,7 +102,7 @@ class FusedPairs:
         with strict_float32():
             found, matches = self._graphs(
                 (settings, matching),
-                partial(_run, self._superpoint, settings, self._superglue, matching),
+                partial(_run, self._superpoint, settings, self._matching, matching),
                 images,
                 usable,
                 sizes,
@@ -124,7 +122,7 @@ class FusedPairs:
         matches = matches_of(
             results,
             [(len(one.scores), len(two.scores)) for one, two in pairs],
-            self._name,
+            self._matching.name,
             *assignments,
         )
         for (detections0, detections1), found in zip(pairs, matches, strict=True):
@@ -141,7 +139,7 @@ class _Begun(NamedTuple):
 def _run(
     superpoint: FusedSuperPoint,
     detection: DetectionSettings,
-    superglue: FusedSuperGlue,
+    superglue: FusedSuperGlueEngine,
     matching: MatchingSettings,
     images: Tensor,
     usable: Tensor | None,
@@ -156,8 +154,7 @@ def _run(
         for axis, length in ((0, width), (1, height))
     )
     found = found._replace(keypoints=torch.stack([across, down], dim=2))
-    places = bucket(detection.places) if images.is_cuda else detection.places
-    more = places - detection.places
+    more = superglue.places(detection.places) - detection.places
     batch = FeatureBatch(
         F.pad(found.keypoints, (0, 0, 0, more)),
         F.pad(found.scores, (0, more)),
@@ -165,4 +162,4 @@ def _run(
         sizes,
         found.counts,
     )
-    return found, match(superglue, matching, batch)
+    return found, match(superglue.network, matching, batch)
