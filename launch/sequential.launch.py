@@ -10,8 +10,10 @@ from launch_ros.substitutions import FindPackageShare
 
 ARGUMENTS = {
     "image": ("image", "Image topic of the camera."),
+    "camera_info": ("camera_info", "Topic of its calibration, for geometry_node."),
     "namespace": ("", "Namespace of the nodes and their topics."),
     "autostart": ("true", "false: the nodes await a life cycle manager or `ros2 lifecycle set`."),
+    "geometry": ("false", "true: start also geometry_node."),
     "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
 }
 
@@ -31,20 +33,18 @@ def generate_launch_description() -> LaunchDescription:
     common = {
         "package": "superglue_ros",
         "namespace": LaunchConfiguration("namespace"),
+        "remappings": [(one, LaunchConfiguration(one)) for one in ("image", "camera_info")],
         "parameters": [
             LaunchConfiguration("params_file"),
             {"autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool)},
         ],
         "output": "screen",
     }
-    superpoint = Node(
-        executable="superpoint_node",
-        remappings=[("image", LaunchConfiguration("image"))],
-        **common,
-    )
-    superglue = Node(executable="superglue_node", **common)
+    matchers = [Node(executable=f"{name}_node", **common) for name in ("superpoint", "superglue")]
+    wanted = IfCondition(LaunchConfiguration("geometry"))
+    geometry = Node(executable="geometry_node", condition=wanted, **common)
     visualizer = IncludeLaunchDescription(
         PathJoinSubstitution([package, "launch", "visualizer.launch.py"]),
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return LaunchDescription([*arguments, params_file, superpoint, superglue, visualizer])
+    return LaunchDescription([*arguments, params_file, *matchers, geometry, visualizer])

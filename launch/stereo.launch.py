@@ -11,8 +11,11 @@ from launch_ros.substitutions import FindPackageShare
 ARGUMENTS = {
     "left_image": ("left/image", "Image topic of the left camera."),
     "right_image": ("right/image", "Image topic of the right camera."),
+    "left_camera_info": ("left/camera_info", "Topic of its calibration, for geometry_node."),
+    "right_camera_info": ("right/camera_info", "Topic of its calibration, for geometry_node."),
     "namespace": ("", "Namespace of the nodes and their topics."),
     "autostart": ("true", "false: the nodes await a life cycle manager or `ros2 lifecycle set`."),
+    "geometry": ("false", "true: start also geometry_node."),
     "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
 }
 
@@ -29,24 +32,22 @@ def generate_launch_description() -> LaunchDescription:
         default_value=PathJoinSubstitution([package, "config", "stereo.yaml"]),
         description="YAML file with the parameters of the nodes.",
     )
+    topics = [f"{side}/{what}" for side in ("left", "right") for what in ("image", "camera_info")]
     common = {
         "package": "superglue_ros",
         "namespace": LaunchConfiguration("namespace"),
+        "remappings": [(one, LaunchConfiguration(one.replace("/", "_"))) for one in topics],
         "parameters": [
             LaunchConfiguration("params_file"),
             {"autostart": ParameterValue(LaunchConfiguration("autostart"), value_type=bool)},
         ],
         "output": "screen",
     }
-    topics = {"left/image": "left_image", "right/image": "right_image"}
-    superpoint = Node(
-        executable="superpoint_node",
-        remappings=[(topic, LaunchConfiguration(name)) for topic, name in topics.items()],
-        **common,
-    )
-    superglue = Node(executable="superglue_node", **common)
+    matchers = [Node(executable=f"{name}_node", **common) for name in ("superpoint", "superglue")]
+    wanted = IfCondition(LaunchConfiguration("geometry"))
+    geometry = Node(executable="geometry_node", condition=wanted, **common)
     visualizer = IncludeLaunchDescription(
         PathJoinSubstitution([package, "launch", "visualizer.launch.py"]),
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return LaunchDescription([*arguments, params_file, superpoint, superglue, visualizer])
+    return LaunchDescription([*arguments, params_file, *matchers, geometry, visualizer])
