@@ -139,20 +139,21 @@ class RerunLog:
         self._stream.log("camera/view", pinhole)
 
     def _open(self, target: str) -> None:
+        is_file, is_address = target.endswith(".rrd"), target.startswith(_ADDRESS)
+        if not (is_file or is_address or target == VIEWER):
+            raise InputError(
+                f"cannot log to {target!r}: give a file ending in .rrd, {VIEWER}, or the "
+                f"address of a viewer, {_ADDRESS}://HOST:9876/proxy"
+            )
         blueprint = self._blueprint()
         try:
             if target == VIEWER:
                 self._stream.spawn(default_blueprint=blueprint)
-            elif target.startswith(_ADDRESS):
+            elif is_address:
                 self._stream.connect_grpc(target, default_blueprint=blueprint)
-            elif target.endswith(".rrd"):
+            else:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
                 self._stream.save(target, default_blueprint=blueprint)
-            else:
-                raise InputError(
-                    f"cannot log to {target!r}: give a file ending in .rrd, {VIEWER}, or the "
-                    f"address of a viewer, {_ADDRESS}://HOST:9876/proxy"
-                )
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"cannot log to {target}: {error}") from error
 

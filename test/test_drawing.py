@@ -291,6 +291,17 @@ def test_images_smaller_than_the_panel_are_drawn_too() -> None:
     assert picture.shape == (1, 1, 3)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [1e9, 3e38])
+def test_points_far_outside_their_image_are_drawn_as_far_as_they_are_inside(far: float) -> None:
+    points0, points1 = [[far, far], [300, 200]], [[60, 150], [far, 200]]
+    picture = draw_matches(
+        GREY, GREY, features(points0), features(points1), matches([0, 1], [0.5, 0.6], 2)
+    )
+    assert picture[150, 320 + GAP + 60].tolist() == colour(0.5)
+    assert is_like(picture[200, 600], colour(0.6), than=[60] * 3)
+
+
 def test_matches_of_other_features_are_refused() -> None:
     one, found = features([[1, 1]]), matches([0, -1], [1, 0], 1)
     with pytest.raises(InputError, match="of 2 and 1 keypoints, but 1 and 1 were given"):

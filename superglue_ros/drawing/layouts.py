@@ -23,6 +23,7 @@ Size = tuple[int, int]
 GAP = 4
 """Pixels between the images."""
 
+_FAR = np.float32(1e6)  # pixels beyond which OpenCV's integers end
 _BACKGROUND = 48  # of the gap and beside the smaller image: tells itself from black images
 
 
@@ -42,7 +43,8 @@ class Place:
         """(N, 2) pixels of the image, (width, height) as given, to pixels of the picture."""
         if not len(points):  # of which a message need not know the size
             return np.zeros((0, 2), np.float32)
-        placed = rescale_keypoints(points, image_size, self.size)
+        near = np.clip(points, -_FAR, _FAR)
+        placed = rescale_keypoints(near, image_size, self.size)
         return np.asarray(placed + np.array(self.corner, np.float32), np.float32)
 
 

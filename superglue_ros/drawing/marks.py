@@ -41,8 +41,10 @@ class Pen:
         lined = self._picture.copy()
         for start, end, colour in zip(_fixed(starts), _fixed(ends), colours.tolist(), strict=True):
             cv2.line(lined, start, end, colour, self._width, cv2.LINE_AA, _FRACTION_BITS)
-        covered = float(np.linalg.norm(ends - starts, axis=1).sum()) * self._width
-        self._blend(lined, _line_opacity(covered / lined[:, :, 0].size))
+        height, width = lined.shape[:2]
+        lengths = np.minimum(np.linalg.norm(ends - starts, axis=1), math.hypot(height, width))
+        covered = float(lengths.sum()) * self._width
+        self._blend(lined, _line_opacity(covered / (height * width)))
 
     def dots(self, points: FloatArray, colours: Colours, *, radius: float, rim: bool) -> None:
         """Draw discs at (K, 2), the last on top; the radius is in units."""
