@@ -142,6 +142,32 @@ def test_wrong_bytes_at_any_boundary_of_a_ros_1_bag_cost_no_more_than_a_chunk(
         assert problems or not lost, boundary
 
 
+@pytest.mark.parametrize("storage", StoragePlugin)
+def test_a_cut_compressed_file_gives_what_can_be_decompressed(
+    storage: StoragePlugin, tmp_path: Path
+) -> None:
+    bag = write_bag(
+        tmp_path / "bag", camera(COUNT), storage=storage, compression=CompressionMode.FILE
+    )
+    file = next(bag.glob("*.zstd"))
+    data = file.read_bytes()
+    file.write_bytes(data[:-3])
+    numbers, problems = read_or_refused(bag)
+    assert numbers == list(range(len(numbers)))
+    assert any(file.name in problem for problem in problems)
+    file.write_bytes(b"")
+    assert read_or_refused(bag)[0] == []
+
+
+def test_compressed_messages_are_read_from_a_cut_file(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "bag", camera(COUNT), compression=CompressionMode.MESSAGE)
+    file = next(bag.glob("*.mcap"))
+    file.write_bytes(file.read_bytes()[:-10])
+    numbers, problems = read(bag)
+    assert numbers == list(range(COUNT))
+    assert problems
+
+
 def sqlite3_bag(path: Path) -> Path:
     bag = write_bag(path, camera(COUNT), storage=StoragePlugin.SQLITE3)
     return next(bag.glob("*.db3"))

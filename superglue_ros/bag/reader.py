@@ -165,12 +165,13 @@ class BagReader:
                 yield Recorded(raw.topic, raw.time_ns, message)
 
     def listing(self) -> str:
-        """The image topics in one line, with counts and rates."""
+        """The image topics in one line, with counts and rates, and what is not readable."""
         topics = [
             f"{topic.name} ({topic.message_type}, {topic.count} messages, {topic.rate_hz:.3g} Hz)"
             for topic in self.image_topics()
         ]
-        return f"its image topics: {', '.join(topics) or 'none'}"
+        problems = "".join(f"; not readable: {problem}" for problem in self.problems[:3])
+        return f"its image topics: {', '.join(topics) or 'none'}{problems}"
 
     def note(self, problem: str) -> None:
         """Add a line to the problems, once."""

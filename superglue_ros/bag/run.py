@@ -130,7 +130,7 @@ class BagRun:
                 shutil.rmtree(journal.folder)
                 raise InputError(
                     f"no frame in {self._input} between start and end: {summary.dropped}, "
-                    f"{'; '.join(reader.problems) or reader.listing()}"
+                    f"{reader.listing()}"
                 )
             summary.elapsed_sec = time.perf_counter() - begin
             self._finish(journal, outputs, identity, summary)

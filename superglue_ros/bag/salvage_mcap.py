@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import struct
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from superglue_ros.bag.raw import Buffer, RawMessage, mapped
+from superglue_ros.bag.salvage_zstd import decompressed_part
 
 MAGIC = b"\x89MCAP0\r\n"
 
@@ -180,9 +180,5 @@ def _decompressed(data: bytes, compression: str) -> bytes:
 
         return bytes(LZ4FrameDecompressor().decompress(data))
     if compression == "zstd":
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
-        return bytes(zstd.ZstdDecompressor().decompress(data))
+        return decompressed_part(data)
     raise ValueError(f"compression {compression!r} is not known")

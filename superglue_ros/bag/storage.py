@@ -15,6 +15,8 @@ from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.salvage_mcap import salvage_mcap
 from superglue_ros.bag.salvage_ros1 import salvage_ros1
 from superglue_ros.bag.salvage_sqlite3 import salvage_sqlite3
+from superglue_ros.bag.salvage_zstd import SUFFIX as COMPRESSED
+from superglue_ros.bag.salvage_zstd import decompressed, decompressed_message
 from superglue_ros.errors import InputError
 
 Salvage = Callable[[Path, Callable[[str], None]], Iterator[RawMessage]]
@@ -54,14 +56,17 @@ class Storage:
         self.path = path
         self._on_problem = on_problem
         self._library: Library | None = None
-        self._salvage = _SALVAGES.get(path.suffix, _nothing)
+        self._salvage = _SALVAGES.get(path.suffix, _salvage_compressed)
         self.topics: dict[str, TopicContent] = {}
         self.start_ns = self.end_ns = 0
+        if path.suffix == COMPRESSED:  # the library reads them with their metadata.yaml alone
+            self._survey(self._report)
+            return
         try:
             self._library = _open(path)
         except Exception as error:  # damaged files come to all sorts in a library
             self._report(str(error))
-            self._survey()
+            self._survey(lambda _: None)
         else:
             self._take_contents(self._library)
 
@@ -117,12 +122,12 @@ class Storage:
     def _salvaged(self, topics: set[str], begin_ns: int, end_ns: int) -> Iterator[RawMessage]:
         for raw in self._salvage(self.path, self._report):
             if raw.topic in topics and begin_ns <= raw.time_ns <= end_ns:
-                yield raw
+                yield raw if self.is_ros1 else decompressed_message(raw)
 
-    def _survey(self) -> None:
+    def _survey(self, on_problem: Callable[[str], None]) -> None:
         """Look through a file that has lost its index."""
         counts: Counter[tuple[str, str]] = Counter()
-        for raw in self._salvage(self.path, lambda _: None):
+        for raw in self._salvage(self.path, on_problem):
             counts[raw.topic, raw.message_type] += 1
             self.start_ns = min(self.start_ns or raw.time_ns, raw.time_ns)
             self.end_ns = max(self.end_ns, raw.time_ns)
@@ -151,13 +156,18 @@ def open_storages(path: Path, on_problem: Callable[[str], None]) -> list[Storage
     if not path.exists():
         raise InputError(f"there is no bag {path}")
     if path.is_dir() and not _is_compressed(path):
-        files = sorted((f for f in path.iterdir() if f.suffix in SUFFIXES), key=_number)
+        files = sorted((file for file in path.iterdir() if _is_storage(file)), key=_number)
     else:
-        files = [path] if path.is_dir() or path.suffix in SUFFIXES else []
+        files = [path] if path.is_dir() or _is_storage(path) else []
     if not files:
         raise InputError(f"{path} is no bag: expected {', '.join(SUFFIXES)} or a folder of them")
     storages = [Storage(file, on_problem) for file in files]
     return sorted(storages, key=lambda storage: storage.start_ns)
+
+
+def _is_storage(path: Path) -> bool:
+    name = path.with_suffix("") if path.suffix == COMPRESSED else path
+    return name.suffix in SUFFIXES
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -189,5 +199,8 @@ def _read(library: Library, topics: set[str], begin_ns: int, end_ns: int) -> Ite
         yield RawMessage(connection.topic, connection.msgtype, time_ns, data)
 
 
-def _nothing(path: Path, on_problem: Callable[[str], None]) -> Iterator[RawMessage]:
-    return iter(())
+def _salvage_compressed(path: Path, on_problem: Callable[[str], None]) -> Iterator[RawMessage]:
+    if path.suffix != COMPRESSED:
+        return
+    with decompressed(path, on_problem) as inner:
+        yield from _SALVAGES[inner.suffix](inner, on_problem)

@@ -107,7 +107,8 @@ def _lines(axes: _Axes, secs: Values, series: Series) -> Iterator[str]:
             lower = [f"{axes.x(point.sec)} {axes.y(point.low)}" for point in reversed(points)]
             yield f'<path class="band {series.name}" d="M{"L".join(upper + lower)}Z"/>'
         line = "L".join(f"{axes.x(point.sec)} {axes.y(point.mean)}" for point in points)
-        yield f'<path class="line {series.name}" d="M{line}{"h1" if len(points) == 1 else ""}"/>'
+        kind, end = ("line dot", "h0") if len(points) == 1 else ("line", "")
+        yield f'<path class="{kind} {series.name}" d="M{line}{end}"/>'
 
 
 def _pieces(secs: Values) -> list[NDArray[np.intp]]:

@@ -70,7 +70,9 @@ class Report:
             for stage, durations in of_part.durations_ms.items():
                 records.durations_ms.setdefault(stage, []).extend(durations)
         records.worst = _chosen(records.worst, _pair_of_picture, best=False)
-        records.best = _chosen(records.best, _pair_of_picture, best=True)
+        shown = {picture.pair.number for picture in records.worst}
+        others = [picture for picture in records.best if picture.pair.number not in shown]
+        records.best = _chosen(others, _pair_of_picture, best=True)
         text = page(self._title, summary, records, self._made_with)
         (folder / REPORT_FILE).write_text(text, encoding="utf-8")
 

@@ -32,6 +32,7 @@ svg text { fill: var(--quiet); font: 13px system-ui, sans-serif; }
 svg path { fill: none; }
 .grid { stroke: var(--rule); }
 .line { stroke-width: 1.8; stroke-linejoin: round; }
+.line.dot { stroke-width: 6; stroke-linecap: round; }
 .line.matches { stroke: var(--matches); }
 .line.inliers { stroke: var(--inliers); }
 svg .band { opacity: .22; }
