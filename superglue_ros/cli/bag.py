@@ -101,7 +101,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    add_flags(parser.add_argument_group("settings"), FLAGS)
+    networks = dict(FLAGS)
+    images = {"bag": networks.pop("bag")}
+    add_flags(parser.add_argument_group("which images, and what is made of their matches"), images)
+    add_flags(parser.add_argument_group("networks"), networks)
     parser.set_defaults(run=run)
 
 

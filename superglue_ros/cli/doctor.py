@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from rich.markup import escape
 from rich.table import Table
@@ -113,6 +113,16 @@ def _library(module: str, distribution: str) -> Callable[[], str]:
     return probe
 
 
+def _optional(distribution: str, use: str) -> Callable[[], str]:
+    def probe() -> str:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            raise Lack(f"not installed: {use}") from None
+
+    return probe
+
+
 def _weights() -> str:
     from superglue_ros.weights import SHIPPED
 
@@ -166,6 +176,8 @@ CHECKS = (
     Check("safetensors", _library("safetensors", "safetensors"), "pip install safetensors"),
     Check("rosbags", _library("rosbags.rosbag2", "rosbags"), "pip install rosbags"),
     Check("rosbags-image", _library("rosbags.image", "rosbags-image"), "pip install rosbags-image"),
+    Check("PyAV", _optional("av", "only `bag --video` needs it"), "pip install av"),
+    Check("Ray", _optional("ray", "only `bag --ray` needs it"), "pip install ray"),
     Check("weights", _weights, _INSTALL_AGAIN),
     Check("ROS 2", _ros, _GET_ROS),
     Check("rclpy", _rclpy, _GET_ROS),
