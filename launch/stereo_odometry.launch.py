@@ -1,7 +1,4 @@
-"""Where a stereo camera goes, in metres, and points in space. An example; it drifts.
-
-The left image is matched to the right one (under stereo/) and to the left one before.
-"""
+"""Where a stereo camera goes, in metres, and points in space. An example; it drifts."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
@@ -11,23 +8,19 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = FindPackageShare("superglue_ros")
-DEFAULTS = [PACKAGE, "config", "stereo_odometry.yaml"]
+DEFAULTS = PathJoinSubstitution([PACKAGE, "config", "stereo_odometry.yaml"])
 ARGUMENTS = {
     "left_image": ("left/image", "Image topic of the left camera."),
     "right_image": ("right/image", "Image topic of the right camera."),
     "left_camera_info": ("left/camera_info", "Topic of the left camera's calibration."),
     "right_camera_info": ("right/camera_info", "Topic of the right camera's calibration."),
     "namespace": ("", "Namespace of the nodes and their topics."),
-    "params_file": (PathJoinSubstitution(DEFAULTS), "YAML file with the nodes' parameters."),
+    "params_file": (DEFAULTS, "YAML file with the nodes' parameters."),
     "rviz": ("false", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
 }
-TOPICS = {
-    "left/image": "left_image",
-    "right/image": "right_image",
-    "left/camera_info": "left_camera_info",
-    "right/camera_info": "right_camera_info",
-    "camera_info": "left_camera_info",
-}
+TOPICS = [f"{side}/{topic}" for side in ("left", "right") for topic in ("image", "camera_info")]
+NAMES = {topic: topic.replace("/", "_") for topic in TOPICS} | {"camera_info": "left_camera_info"}
+# The left image is matched to the right one, under stereo/, and to the left one before.
 STEREO = [(topic, f"stereo/{topic}") for topic in ("matches", "geometry", "timing", "enable")]
 NODES = {
     "superpoint_node": ("superpoint_node", []),
@@ -51,17 +44,16 @@ def generate_launch_description() -> LaunchDescription:
             executable=executable,
             name=name,
             namespace=LaunchConfiguration("namespace"),
-            remappings=[*own, *((topic, LaunchConfiguration(at)) for topic, at in TOPICS.items())],
+            remappings=[*own, *((topic, LaunchConfiguration(at)) for topic, at in NAMES.items())],
             parameters=[LaunchConfiguration("params_file")],
             output="screen",
         )
         for name, (executable, own) in NODES.items()
     ]
+    left = {topic: LaunchConfiguration(f"left_{topic}") for topic in ("image", "camera_info")}
     visualizer = IncludeLaunchDescription(
         PathJoinSubstitution([PACKAGE, "launch", "visualizer.launch.py"]),
         condition=IfCondition(LaunchConfiguration("rviz")),
-        launch_arguments=[
-            (at, LaunchConfiguration(f"left_{at}")) for at in ("image", "camera_info")
-        ],
+        launch_arguments=left.items(),
     )
     return LaunchDescription([*arguments, *nodes, visualizer])
