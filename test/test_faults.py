@@ -30,7 +30,7 @@ from ros_helpers import (
     wait_until,
 )
 from sensor_msgs.msg import Image
-from superglue_ros.msg import Matches as MatchesMessage
+from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
 
 FAULTS = (
     "dropped",
@@ -47,6 +47,7 @@ FAULT_SHARE = 0.4
 FRAME_NANOSEC = 50_000_000
 SETTINGS = {"device": "cpu", "qos": "reliable", "input_timeout_sec": 0.0, "mode": "stereo"}
 RSS_GROWTH = 1.05
+NODES = ("superpoint_node", "superglue_node", "geometry_node")
 QUIET_SEC = 2.5
 SIDES = ("left", "right")
 WINDOW = 300
@@ -121,17 +122,26 @@ def counts_of(diagnostics: Collector, name: str) -> dict[str, int]:
     }
 
 
+def adds_up(counts: dict[str, int]) -> bool:
+    """Whether every message that was received is accounted for."""
+    others = sum(value for name, value in counts.items() if name != "received")
+    return 0 < counts.get("received", 0) == others
+
+
 class Chain:
-    """Both nodes as processes behind a faulty camera."""
+    """The nodes as processes behind a faulty camera."""
 
     def __init__(self, ros: Ros, **settings: Any) -> None:
         self._ros = ros
         self._settings = SETTINGS | settings
         self._diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
-        self.matches = ros.collector(MatchesMessage, "matches")
+        self.answers = ros.collector(TwoViewGeometryMessage, "geometry")
         self._publishers = {side: ros.publisher(Image, f"{side}/image", DEEP) for side in SIDES}
         self.superpoint = ros.run("superpoint_node", max_keypoints=32, **self._settings)
         self.start_superglue()
+        self.geometry = ros.run(
+            "geometry_node", mode="stereo", process_every_frame=settings["process_every_frame"]
+        )
         ros.wait_for_subscribers(*self._publishers.values())
         self.sent = 0
         self.connect(first_second=1)
@@ -141,21 +151,25 @@ class Chain:
 
     def connect(self, first_second: int) -> None:
         """Send good pairs until one is answered: then all of the topics have found each other."""
+        wait_until(
+            lambda: "listening to" in self.superglue.output, "superglue_node", timeout_sec=120
+        )
         for second in range(first_second, first_second + 60):
             good = header(second)
             self.publish([(side, image_message(small_image(), good)) for side in SIDES])
-            if self.matches.find(second, timeout_sec=1.0):
+            if self.answers.find(second, timeout_sec=1.0):
                 return
-        pytest.fail(f"no matches; superglue_node printed {self.superglue.output}")
+        counts = {name: self.counts(name) for name in NODES}
+        pytest.fail(f"no answer; {counts}; superglue_node printed {self.superglue.output}")
 
     def publish(self, messages: list[tuple[str, Image]]) -> None:
         for side, message in messages:
             self._publishers[side].publish(message)
             self.sent += 1
 
-    def counts(self) -> dict[str, int]:
-        """What the superpoint_node has told of last."""
-        return counts_of(self._diagnostics, "superpoint_node")
+    def counts(self, name: str = "superpoint_node") -> dict[str, int]:
+        """What a node has told of last."""
+        return counts_of(self._diagnostics, name)
 
     def wait_until_settled(self) -> None:
         """Return once it has told for seconds that all is accounted for and nothing changes."""
@@ -163,9 +177,7 @@ class Chain:
 
         def is_settled() -> bool:
             told.append(self.counts())
-            counts = told[-1]
-            others = sum(value for name, value in counts.items() if name != "received")
-            return 0 < counts.get("received", 0) == others
+            return all(adds_up(self.counts(name)) for name in ("superpoint_node", "geometry_node"))
 
         quiet_since = time.monotonic()
         while time.monotonic() < quiet_since + QUIET_SEC:
@@ -207,7 +219,11 @@ def test_nodes_live_through_faults_and_a_peer_that_is_killed(
     assert set(camera.happened) == {"none", *FAULTS}
     assert chain.superpoint.is_running
     assert chain.superglue.is_running
+    assert chain.geometry.is_running
+    found = chain.counts("geometry_node")
+    assert found["processed"] > 0
+    assert "dropped: internal error" not in {**counts, **found}
 
     chain.connect(first_second=2 * 10**6)
     assert rss[1] <= rss[0] * RSS_GROWTH, f"memory grew from {rss[0]} to {rss[1]} KiB"
-    print(f"\n{count} frames: {dict(camera.happened)}\n{counts}\nRSS {rss} KiB")
+    print(f"\n{count} frames: {dict(camera.happened)}\n{counts}\nRSS {rss} KiB\ngeometry {found}")
