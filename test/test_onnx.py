@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def test_an_export_is_made_once_for_each_content(
     network.bias.data += 1
     assert cached(network, export) == b"2"
     assert len(list(cache_folder().iterdir())) == 2
+
+
+def test_exports_that_were_not_used_for_long_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    networks = [torch.nn.Linear(2, 2) for _ in range(9)]
+    for age, network in zip(range(9, 0, -1), networks, strict=True):
+        before = set(cache_folder().glob("*"))
+        cached(network, lambda _: b"content")
+        (new,) = set(cache_folder().glob("*")) - before
+        os.utime(new, (age * -100 + 1e9, age * -100 + 1e9))
+    assert len(list(cache_folder().iterdir())) == 8
+    assert cached(networks[-1], lambda _: b"other") == b"content"
+    assert cached(networks[0], lambda _: b"other") == b"other"
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(

@@ -17,6 +17,9 @@ import superglue_ros
 
 Network = TypeVar("Network", bound=nn.Module)
 
+_KEPT = 8
+"""Files that are kept, of up to 48 MB each."""
+
 
 def cached(network: Network, export: Callable[[Network], bytes]) -> bytes:
     """The exported network, from the cache folder where it is there.
@@ -25,11 +28,20 @@ def cached(network: Network, export: Callable[[Network], bytes]) -> bytes:
     """
     path = cache_folder() / f"{export.__name__}-{_digest(network)}.onnx"
     with contextlib.suppress(OSError):
-        return path.read_bytes()
+        content = path.read_bytes()
+        path.touch()
+        return content
     content = export(network)
     with contextlib.suppress(OSError):
         _write(path, content)
     return content
+
+
+def _forget_unused(folder: Path) -> None:
+    """Keep the files that were used last: weights and code change, and each leaves a file."""
+    files = sorted(folder.glob("*.onnx"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-_KEPT]:
+        file.unlink()
 
 
 def cache_folder() -> Path:
@@ -58,3 +70,4 @@ def _write(path: Path, content: bytes) -> None:
         new = Path(folder) / path.name
         new.write_bytes(content)
         new.replace(path)
+    _forget_unused(path.parent)
