@@ -106,6 +106,7 @@ class _Segment:
 
     def _open(self, picture: BgrImage, stamp_ns: int) -> None:
         import av
+        from av.video.reformatter import ColorRange, Colorspace
 
         self._size = self._size or _even_size(picture)
         self._begin_ns = stamp_ns
@@ -114,13 +115,17 @@ class _Segment:
         self._stream = self._container.add_stream("libx264", rate=30, options=_OPTIONS)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.colorspace = Colorspace.SMPTE170M  # OpenCV's, of BT.601
+        self._stream.codec_context.color_range = ColorRange.MPEG
         self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, _CLOCK_HZ)
 
     def _encode(self, picture: BgrImage, at: int) -> None:
         import av
 
         assert self._size is not None
-        frame = av.VideoFrame.from_ndarray(_fitted(picture, self._size), format="bgr24")
+        # FFmpeg's own conversion reads past the right side, and gives other bytes from run to run
+        planes = cv2.cvtColor(_fitted(picture, self._size), cv2.COLOR_BGR2YUV_I420)
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = at, Fraction(1, _CLOCK_HZ)
         self._container.mux(self._stream.encode(frame))
 
