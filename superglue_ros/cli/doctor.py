@@ -176,6 +176,11 @@ CHECKS = (
     Check("safetensors", _library("safetensors", "safetensors"), "pip install safetensors"),
     Check("rosbags", _library("rosbags.rosbag2", "rosbags"), "pip install rosbags"),
     Check("rosbags-image", _library("rosbags.image", "rosbags-image"), "pip install rosbags-image"),
+    Check(
+        "ONNX Runtime",
+        _optional("onnxruntime", "with it the networks run twice as fast on the CPU"),
+        "pip install onnx onnxruntime",
+    ),
     Check("PyAV", _optional("av", "only `bag --video` needs it"), "pip install av"),
     Check("Ray", _optional("ray", "only `bag --ray` needs it"), "pip install ray"),
     Check("weights", _weights, _INSTALL_AGAIN),
