@@ -207,6 +207,18 @@ def test_pictures_are_reduced_to_the_largest_size(layout: str, expected: tuple[i
     assert rows / columns == pytest.approx(0.75, abs=0.03)
 
 
+def test_what_large_images_show_keeps_its_place_in_a_small_picture() -> None:
+    large = np.full((2160, 3840), 60, np.uint8)
+    large[1200:1296, 2400:2480] = 250
+    nothing = features(NO_POINTS, (3840, 2160))
+    config = DrawingConfig(layout="overlay", max_picture_size=480)
+    picture = draw_matches(large, large, nothing, nothing, matches([], [], 0), config)
+    assert picture.shape == (270, 480, 3)
+    bright = np.argwhere(picture[110:, :, 0] > 155)  # to the right of and below the panel
+    np.testing.assert_array_equal(bright.min(axis=0) + [110, 0], [150, 300])
+    np.testing.assert_array_equal(bright.max(axis=0) + [110, 0], [161, 309])
+
+
 def test_a_tail_leads_to_the_point_and_fades_towards_the_past() -> None:
     path = np.array([[100, 200], [150, 200], [200, 200], [250, 200]], np.float32)
     tails = Tails(np.array([0], np.int32), [path])

@@ -125,6 +125,10 @@ def _size(image: Image) -> Size:
 
 def _fitted(image: Image, size: Size) -> BgrImage:
     """A copy of the image in colour and of that size."""
+    width, height = _size(image)
+    while min(width / size[0], height / size[1]) >= 2 and width % 2 == height % 2 == 0:
+        width, height = width // 2, height // 2  # OpenCV does this in a fraction of the time
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
     if size != _size(image):
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     if image.ndim == 2:
