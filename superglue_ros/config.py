@@ -229,6 +229,10 @@ class SuperGlueConfig(AssignmentConfig, DeviceConfig):
     )
 
 
+SIFT_SUPERGLUE = "superglue_sift"
+"""The shipped SuperGlue weights that are for SIFT instead of SuperPoint."""
+
+
 @dataclass(frozen=True)
 class NearestConfig(Settings):
     """Mutual nearest neighbours in descriptor space."""

@@ -102,7 +102,8 @@ def test_shipped_weights_that_are_preliminary_are_noted_in_one_line(
     assert match("left.png", "right.png", *match_without) == 0
     from superglue_ros.weights import SHIPPED
 
-    preliminary = [name for name in SHIPPED if "preliminary" in SHIPPED[name].note]
+    used = ("superpoint", "superglue")
+    preliminary = [name for name in used if "preliminary" in SHIPPED[name].note]
     assert len(noted.splitlines()) == bool(preliminary)
     assert all(name in noted for name in preliminary)
     assert capsys.readouterr().err == ""
@@ -115,6 +116,24 @@ def test_sift_with_the_nearest_matcher(folder: Path) -> None:
     matched = found["matches"] >= 0
     assert matched.sum() > 20
     assert (found["match_confidence"][matched] >= 0.9).all()
+
+
+def test_an_image_on_its_side_matches_where_that_is_asked_for(folder: Path) -> None:
+    cv2.imwrite("side.png", np.rot90(cv2.imread("left.png")))
+    counts = []
+    for more in ((), ("--any-rotation",)):
+        assert match("left.png", "side.png", "--npz", "out.npz", *more) == 0
+        counts.append((np.load("out.npz")["matches"] >= 0).sum())
+    assert counts[1] > 100 > counts[0]
+
+
+def test_sift_takes_the_superglue_that_was_made_for_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--extractor", "sift", "--matcher", "superglue", "--npz", "out.npz")
+    assert match("left.png", "right.png", *arguments) == 0
+    assert (np.load("out.npz")["matches"] >= 0).sum() > 20
+    assert "superglue_sift" in capsys.readouterr().err  # the line on preliminary weights
 
 
 @pytest.mark.parametrize("methods", [(), ("--extractor", "sift", "--matcher", "nearest")])
@@ -143,7 +162,11 @@ def test_a_black_image_gives_an_empty_result_and_a_line(
         (("left.png", "right.png", "--superpoint-weights", "text.png"), "not a checkpoint"),
         (("left.png", "right.png", "--max-keypoints", "0"), "--max-keypoints must be in the range"),
         (("left.png", "right.png", "--device", "abacus"), "device must be"),
-        (("left.png", "right.png", "--extractor", "sift"), "--matcher nearest"),
+        (
+            ("left.png", "right.png", "--extractor", "sift", "--superglue-weights", "superglue"),
+            "made for 'superpoint sha256",
+        ),
+        (("left.png", "right.png", "--superglue-weights", "superglue_sift"), "made for 'sift'"),
         (("left.png", "right.png", "--matcher", "nearest", "--sinkhorn-iterations", "9"), "sinkh"),
         (("left.png", "black.png", "--matcher", "nearest", "--output", "a.xyz"), "a.xyz"),
         (("left.png", "right.png", "--npz", "a.npz", "--layout", "stacked"), "without --output"),

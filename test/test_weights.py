@@ -250,8 +250,8 @@ def test_a_saved_thing_that_is_no_state_dict_is_refused(tmp_path: Path, content:
 def test_weights_that_are_nowhere_are_refused_with_the_shipped_names(
     load: Callable[[str], object], weights: str
 ) -> None:
-    name = "superpoint" if load is load_superpoint else "superglue"
-    with pytest.raises(InputError, match=rf"no weights '{weights}'.*\({name}\)"):
+    names = "superpoint" if load is load_superpoint else "superglue, superglue_sift"
+    with pytest.raises(InputError, match=rf"no weights '{weights}'.*\({names}\)"):
         load(weights)
 
 

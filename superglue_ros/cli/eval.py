@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superglue_ros.cli.flags import Flags, add_flags
-from superglue_ros.config import SuperGlueConfig, SuperPointConfig
+from superglue_ros.config import SIFT_SUPERGLUE, SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import InputError
 
 if TYPE_CHECKING:
     from superglue_ros.evaluation.pairs import ImagePair
     from superglue_ros.evaluation.report import Report
 
-METHODS = ("superglue", "nearest", "sift", "orb")
+METHODS = ("superglue", "nearest", "sift_superglue", "sift", "orb")
 
 FLAGS: dict[str, Flags[Any]] = {
     "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
@@ -28,7 +28,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "eval",
         description="Measure precision, recall, matching score and the areas under the curves of "
         "the errors of homographies (corners, pixels) and poses (degrees). superglue and nearest "
-        "are our extractor with either matcher, sift has the ratio test, orb mutual neighbours.",
+        "are our extractor with either matcher, sift_superglue is SIFT with the SuperGlue for it, "
+        "sift has the ratio test, orb mutual neighbours.",
     )
     parser.add_argument(
         "--photographs",
@@ -62,6 +63,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FOLDER",
         help="write the best and worst pair of each method and set there",
     )
+    parser.add_argument(
+        "--sift-weights",
+        default=SIFT_SUPERGLUE,
+        metavar="WEIGHTS",
+        help="SuperGlue of sift_superglue: a shipped set or a checkpoint (default the shipped one)",
+    )
     add_flags(parser.add_argument_group("settings of the extractor and the matcher"), FLAGS)
     parser.set_defaults(run=run)
 
@@ -78,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     from superglue_ros.cli.tables import print_table
     from superglue_ros.evaluation.report import tables, write_json, write_pictures
 
-    report = _measure(sets, arguments.methods, configs)
+    report = _measure(sets, arguments, configs)
     for table in tables(report):
         print_table(table)
     if arguments.json is not None:
@@ -108,7 +115,7 @@ def _sets(arguments: argparse.Namespace) -> dict[str, list[ImagePair]]:
 
 
 def _measure(
-    sets: dict[str, list[ImagePair]], methods: list[str], configs: dict[str, Any]
+    sets: dict[str, list[ImagePair]], arguments: argparse.Namespace, configs: dict[str, Any]
 ) -> Report:
     from rich.progress import Progress
 
@@ -117,10 +124,13 @@ def _measure(
 
     report: Report = {name: {} for name, pairs in sets.items() if pairs}
     with Progress() as progress:
+        methods: list[str] = arguments.methods
         total = len(methods) * sum(len(pairs) for pairs in sets.values())
         task = progress.add_task("", total=total)
         for method_name in methods:
-            method = make_method(method_name, configs["superpoint"], configs["superglue"])
+            method = make_method(
+                method_name, configs["superpoint"], configs["superglue"], arguments.sift_weights
+            )
             for name in report:
                 progress.update(task, description=f"{method_name} on {name}")
                 result = evaluate(method, sets[name], lambda _: progress.advance(task))

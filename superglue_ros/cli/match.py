@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from superglue_ros.cli.flags import Flags, add_flags, check_effect, flag_of
 from superglue_ros.config import (
+    SIFT_SUPERGLUE,
     DrawingConfig,
     NearestConfig,
     Settings,
@@ -76,6 +77,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--matcher", choices=MATCHERS, default="superglue", help="default superglue"
     )
+    parser.add_argument(
+        "--any-rotation",
+        action="store_true",
+        help="where less than a tenth of the keypoints match, try IMAGE1 turned by quarters too "
+        "and keep the turn with the most matches, counted by confidence",
+    )
     settings = parser.add_argument_group("settings of the extractors and matchers")
     add_flags(settings, {**EXTRACTORS, **MATCHERS})
     add_flags(parser.add_argument_group("settings of the picture"), {"": PICTURE})
@@ -98,6 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from superglue_ros.drawing import draw_matches
     from superglue_ros.images import read_image, write_image
+    from superglue_ros.inference.rotation import turn_where_few
     from superglue_ros.npz import write_npz
     from superglue_ros.rerun_log import RerunLog
 
@@ -105,8 +113,14 @@ def run(arguments: argparse.Namespace) -> None:
     (extractor, matcher), loading = _timed(lambda: _load(*configs))
     _note_preliminary_weights(configs)
     (features0, features1), extraction = _timed(lambda: extractor.extract_batch(images))
+    matches, matching = _timed(lambda: matcher.match(features0, features1))
+    if arguments.any_rotation:
+        unturned = features1, matches
+        (features1, matches), turning = _timed(
+            lambda: turn_where_few(extractor, matcher, images[1], features0, unturned)
+        )
+        matching += turning
     features = (features0, features1)
-    matches, matching = _timed(lambda: matcher.match(*features))
 
     _print_result(paths, features, matches)
     print(f"seconds: loading {loading:.2f}, both images {extraction:.2f}, matching {matching:.2f}")
@@ -126,12 +140,13 @@ def run(arguments: argparse.Namespace) -> None:
 def _read_configs(arguments: argparse.Namespace) -> tuple[Settings, Settings]:
     chosen = (arguments.extractor, arguments.matcher)
     check_effect(arguments, {**EXTRACTORS, **MATCHERS}, chosen)
+    extractor, matcher = (
+        EXTRACTORS[chosen[0]].read(arguments),
+        MATCHERS[chosen[1]].read(arguments),
+    )
     if chosen == ("sift", "superglue") and "superglue_weights" not in arguments:
-        raise InputError(
-            "the shipped SuperGlue weights are for superpoint: with --extractor sift take "
-            "--matcher nearest, or give --superglue-weights that were trained on SIFT"
-        )
-    return EXTRACTORS[chosen[0]].read(arguments), MATCHERS[chosen[1]].read(arguments)
+        matcher = matcher.updated(weights=SIFT_SUPERGLUE)
+    return extractor, matcher
 
 
 def _read_drawing(arguments: argparse.Namespace, *, draws: bool) -> DrawingConfig:

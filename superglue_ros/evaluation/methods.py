@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from superglue_ros.config import NearestConfig, SiftConfig, SuperGlueConfig, SuperPointConfig
+from superglue_ros.config import (
+    SIFT_SUPERGLUE,
+    NearestConfig,
+    SiftConfig,
+    SuperGlueConfig,
+    SuperPointConfig,
+)
 from superglue_ros.features import Features, GreyImage, Matches
 from superglue_ros.images import reduce_to_longest_side, rescale_keypoints
 from superglue_ros.inference import (
@@ -24,7 +30,7 @@ from superglue_ros.inference import (
 SIFT_RATIO = 0.8
 """Lowe's: the nearest descriptor is nearer than this times the second nearest."""
 
-METHODS = ("superglue", "nearest", "sift", "orb")
+METHODS = ("superglue", "nearest", "sift_superglue", "sift", "orb")
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,19 @@ class Method:
     match: Callable[[Features, Features], Matches]
 
 
-def make_method(name: str, superpoint: SuperPointConfig, superglue: SuperGlueConfig) -> Method:
+def make_method(
+    name: str,
+    superpoint: SuperPointConfig,
+    superglue: SuperGlueConfig,
+    sift_weights: str = SIFT_SUPERGLUE,
+) -> Method:
     """Load a method.
 
     Args:
         name: One of `METHODS`.
         superpoint: Its size and number of keypoints hold for every method.
         superglue: Settings of the matcher.
+        sift_weights: SuperGlue weights for SIFT.
     """
     if name in ("superglue", "nearest"):
         extractor = SuperPointExtractor(superpoint)
@@ -56,9 +68,12 @@ def make_method(name: str, superpoint: SuperPointConfig, superglue: SuperGlueCon
             SuperGlueMatcher(superglue) if name == "superglue" else NearestMatcher(NearestConfig())
         )
         return Method(name, extractor, matcher.match)
-    if name == "sift":
+    if name in ("sift_superglue", "sift"):
         config = SiftConfig(resize=superpoint.resize, max_keypoints=superpoint.max_keypoints)
-        return Method(name, SiftExtractor(config), ratio_matches)
+        if name == "sift":
+            return Method(name, SiftExtractor(config), ratio_matches)
+        sift_superglue = SuperGlueMatcher(superglue.updated(weights=sift_weights))
+        return Method(name, SiftExtractor(config), sift_superglue.match)
     return Method(name, OrbExtractor(superpoint.resize, superpoint.max_keypoints), hamming_matches)
 
 

@@ -10,6 +10,12 @@ command; every one leaves weights, a checkpoint and a log in the output folder:
     superglue-ros train features           # both heads of SuperPoint
     superglue-ros train matcher            # SuperGlue on the trained extractor
 
+The matcher also learns from pairs that were made once, which is what a CPU has the time for, and
+SIFT with its 128-d descriptors is what it can learn to match in an hour:
+
+    superglue-ros train cache --extractor sift --pairs 3200
+    superglue-ros train matcher --extractor sift --cached --trained-layers 4 --precision bfloat16
+
 On a GPU that is lent for minutes, `train all` does label, features and matcher: it measures the
 machine's rate and sets the number of steps by the minutes given, stops each call in time, and goes
 on with the next. It needs PyTorch, NumPy, safetensors and rich there, and Pillow where there is no

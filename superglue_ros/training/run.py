@@ -175,6 +175,7 @@ def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoin
     def export(network: nn.Module) -> None:
         if config.ablation == "none":
             assert isinstance(network, SuperGlue)
+            stage.calibrate(network)
             export_weights(with_all_layers(network), folders.output / name)
 
     suffix = "" if config.ablation == "none" else f"-{config.ablation}"

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from superglue_ros.config import SIFT_SUPERGLUE
 from superglue_ros.errors import InputError
 
 
@@ -91,6 +92,16 @@ SHIPPED: dict[str, ShippedWeights] = {
             note="preliminary: the training's starting point, descriptors with optimal transport",
             figures="held-out homographies: precision 80, recall 71",
             extractor="superpoint",
+        ),
+        ShippedWeights(
+            name=SIFT_SUPERGLUE,
+            network="SuperGlue",
+            file_name="superglue_sift.safetensors",
+            sha256="dc5d92a7c8cd17f4a31d1d84eace29a8e63d07d5d158c04760b35c150f539bda",
+            licence="Apache-2.0",
+            note="preliminary: four layers, an hour of training on a CPU",
+            figures="TODO",
+            extractor="sift",
         ),
     )
 }
