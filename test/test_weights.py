@@ -260,3 +260,29 @@ def test_shipped_weights_of_the_other_network_are_refused() -> None:
         load_superpoint("superglue")
     with pytest.raises(InputError, match="'superpoint' are of SuperPoint, not of SuperGlue"):
         load_superglue("superpoint")
+
+
+def test_layers_that_a_file_ends_before_change_nothing(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tensors = SuperGlue(8).state_dict()
+    for name in tensors:
+        if name.startswith(("gnn.layers.16.mlp.3", "gnn.layers.17.mlp.3")):
+            tensors[name] = torch.zeros_like(tensors[name])
+    save_file(tensors, tmp_path / "whole.safetensors")
+    last = ("gnn.layers.16.", "gnn.layers.17.")
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(last)}
+    save_file(kept, tmp_path / "short.safetensors")
+    whole, short = (
+        load_superglue(str(tmp_path / f"{name}.safetensors")).network.eval()
+        for name in ("whole", "short")
+    )
+    side = torch.rand(1, 9, 2), torch.rand(1, 9), torch.rand(1, 8, 9), torch.ones(1, 2)
+    assert torch.equal(short(*side, *side), whole(*side, *side))
+
+
+def test_a_layer_that_is_there_in_part_is_refused(tmp_path: Path) -> None:
+    tensors = SuperGlue(8).state_dict()
+    del tensors["gnn.layers.17.attn.merge.bias"]
+    save_file(tensors, tmp_path / "part.safetensors")
+    with pytest.raises(InputError, match=r"gnn\.layers\.17\.attn\.merge\.bias is missing"):
+        load_superglue(str(tmp_path / "part.safetensors"))

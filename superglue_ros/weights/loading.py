@@ -77,7 +77,25 @@ def load_superglue(weights: str) -> LoadedNetwork[SuperGlue]:
         )
     with torch.device("meta"):
         network = SuperGlue(descriptor_dim)
-    return _loaded(network, state_dict, path)
+    return _loaded(network, _with_identity_layers(state_dict, network), path)
+
+
+def _with_identity_layers(state_dict: StateDict, network: SuperGlue) -> StateDict:
+    """Zeros for the last layers of the graph network where a checkpoint ends before them.
+
+    A layer of zeros adds nothing to what goes through it, so a network of which the first layers
+    alone are trained needs no more in its file. Of a layer that is there, nothing may be missing.
+    """
+    present = {name.split(".")[2] for name in state_dict if name.startswith("gnn.layers.")}
+    if not present or not all(index.isdigit() for index in present):
+        return state_dict
+    end = 1 + max(int(index) for index in present)
+    absent = {
+        name: torch.zeros(tensor.shape, dtype=tensor.dtype)
+        for name, tensor in network.state_dict().items()
+        if name.startswith("gnn.layers.") and int(name.split(".")[2]) >= end
+    }
+    return absent | state_dict
 
 
 def read_checkpoint(path: Path) -> StateDict:

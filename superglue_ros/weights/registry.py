@@ -97,10 +97,10 @@ SHIPPED: dict[str, ShippedWeights] = {
             name=SIFT_SUPERGLUE,
             network="SuperGlue",
             file_name="superglue_sift.safetensors",
-            sha256="dc5d92a7c8cd17f4a31d1d84eace29a8e63d07d5d158c04760b35c150f539bda",
+            sha256="74556abce07d9306c1132ce97a2c2064579f3416286605e11df2e61d10c78727",
             licence="Apache-2.0",
-            note="preliminary: four layers, an hour of training on a CPU",
-            figures="TODO",
+            note="preliminary: four layers, 940 steps of training on a CPU",
+            figures="held-out homographies: precision 91, recall 63",
             extractor="sift",
         ),
     )
