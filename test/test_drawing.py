@@ -215,8 +215,8 @@ def test_what_large_images_show_keeps_its_place_in_a_small_picture() -> None:
     picture = draw_matches(large, large, nothing, nothing, matches([], [], 0), config)
     assert picture.shape == (270, 480, 3)
     bright = np.argwhere(picture[110:, :, 0] > 155)  # to the right of and below the panel
-    np.testing.assert_array_equal(bright.min(axis=0) + [110, 0], [150, 300])
-    np.testing.assert_array_equal(bright.max(axis=0) + [110, 0], [161, 309])
+    np.testing.assert_array_equal(bright.min(axis=0) + np.array([110, 0]), [150, 300])
+    np.testing.assert_array_equal(bright.max(axis=0) + np.array([110, 0]), [161, 309])
 
 
 def test_a_tail_leads_to_the_point_and_fades_towards_the_past() -> None:
