@@ -259,6 +259,12 @@ def test_a_killed_command_leaves_nothing_and_goes_on(tmp_path: Path) -> None:
     assert main(["bag", str(bag), str(whole), *arguments]) == 0
     assert_same_files(whole, cut)
     assert not cut.with_name("out.partial").exists()
+    # Killed once more, while cleaning up: there is nothing left to do but that
+    cut.with_name("out.partial").mkdir()
+    assert main(["bag", str(bag), str(cut), *arguments, "--resume"]) == 0
+    assert not cut.with_name("out.partial").exists()
+    assert main(["bag", str(bag), str(cut), *arguments, "--resume", "--every", "2"]) == 2
+    assert_same_files(whole, cut)
 
 
 def test_the_command_prints_its_summary_as_json(

@@ -43,6 +43,11 @@ RUN_FILE = "run.json"
 OnFrame = Callable[[int, int], None]
 
 
+def partial_folder(output: Path) -> Path:
+    """Where the work on an output is kept until it is whole."""
+    return output.with_name(f"{output.name}.partial")
+
+
 class BagRun:
     """Matches over one bag.
 
@@ -113,7 +118,7 @@ class BagRun:
         analysis = Analysis(self._outputs, self._config, calibration)
         identity = self._identity(reader, topics, extractor, matcher)
         outputs = self._writers(reader, identity)
-        folder = self._output.with_name(f"{self._output.name}.partial")
+        folder = partial_folder(self._output)
         with Journal(folder, identity, resume=resume) as journal:
             matching = FrameMatching(self._config, extractor, matcher)
             matching.restore(journal.views())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs
-from superglue_ros.bag.run import RUN_FILE, BagRun, OnFrame
+from superglue_ros.bag.run import RUN_FILE, BagRun, OnFrame, partial_folder
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import DeviceError, InputError
 
@@ -113,13 +114,14 @@ def earlier(task: Task) -> Outcome | None:
         return None
     try:
         known = json.loads((Path(task.output) / RUN_FILE).read_text())
-    except (OSError, ValueError):
+        networks = known["extractor"][-1], known["matcher"][-1]
+        made_with = [known["input"][0], known["settings"], known["outputs"], *networks]
+    except (OSError, ValueError, KeyError):
         return failed(task, f"{task.output} exists, but not as the output of such a run")
-    settings = known["settings"], known["outputs"], known["extractor"][-1], known["matcher"][-1]
-    wanted = [
-        dataclasses.asdict(one)
-        for one in (task.config, task.outputs, task.superpoint, task.superglue)
-    ]
-    if list(settings) != json.loads(json.dumps(wanted)):
-        return failed(task, f"{task.output} was made with other settings; remove it")
+    parts = (task.config, task.outputs, task.superpoint, task.superglue)
+    wanted = [str(Path(task.input).resolve()), *(dataclasses.asdict(part) for part in parts)]
+    # What a kill between the end of the work and the end of the cleaning leaves
+    shutil.rmtree(partial_folder(Path(task.output)), ignore_errors=True)
+    if made_with != json.loads(json.dumps(wanted)):
+        return failed(task, f"{task.output} was made of another input or with other settings")
     return Outcome(task.input, task.output, SKIPPED, summary=known["summary"])

@@ -136,6 +136,29 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _run_one(arguments: argparse.Namespace, task: Task) -> None:
+    summary = (_earlier(task) if arguments.resume else None) or _matched(arguments, task)
+    if arguments.json:
+        print(json.dumps(dataclasses.asdict(summary)))
+    elif not arguments.quiet:
+        _print_summary(summary, arguments.output)
+    if not summary.is_complete:
+        sys.exit(INCOMPLETE)
+
+
+def _earlier(task: Task) -> Summary | None:
+    """What an earlier run did that was not interrupted, or only after its end."""
+    from superglue_ros.bag.outputs import Summary
+    from superglue_ros.bag.work import earlier
+
+    outcome = earlier(task)
+    if outcome is None:
+        return None
+    if outcome.summary is None:
+        raise InputError(outcome.reason)
+    return Summary(**outcome.summary)
+
+
+def _matched(arguments: argparse.Namespace, task: Task) -> Summary:
     from superglue_ros.bag.run import BagRun
 
     bag_run = BagRun(arguments.input, arguments.output, task.config, task.outputs)
@@ -145,7 +168,7 @@ def _run_one(arguments: argparse.Namespace, task: Task) -> None:
     with frames_progress(disable=arguments.quiet or arguments.json) as progress:
         bar = progress.add_task("matching", total=None, visible=False)
         try:
-            summary = bag_run.run(
+            return bag_run.run(
                 SuperPointExtractor(task.superpoint),
                 SuperGlueMatcher(task.superglue),
                 resume=arguments.resume,
@@ -158,12 +181,6 @@ def _run_one(arguments: argparse.Namespace, task: Task) -> None:
         except KeyboardInterrupt:
             print("interrupted; --resume goes on from here", file=sys.stderr)
             raise
-    if arguments.json:
-        print(json.dumps(dataclasses.asdict(summary)))
-    elif not arguments.quiet:
-        _print_summary(summary, arguments.output)
-    if not summary.is_complete:
-        sys.exit(INCOMPLETE)
 
 
 def _outputs(arguments: argparse.Namespace) -> Outputs:
@@ -184,11 +201,11 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
 
 def _print_summary(summary: Summary, output: Path) -> None:
     table = Table("what", "value")
-    rate = summary.frames / summary.elapsed_sec
+    rate = f", {summary.frames / summary.elapsed_sec:.1f} a second" if summary.elapsed_sec else ""
     rows = {
         "topics": ", ".join(summary.topics),
         "recorded": f"{summary.recorded_sec:.1f} s",
-        "frames": f"{summary.frames}, {rate:.1f} a second",
+        "frames": f"{summary.frames}{rate}",
         "keypoints per image": f"{summary.mean_keypoints:.0f}",
         "pairs": str(summary.pairs),
         "matches per pair": f"{summary.mean_matches:.0f}",
