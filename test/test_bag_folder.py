@@ -162,6 +162,15 @@ def test_without_ray_the_remedy_is_named(
     assert "pip install ray" in capsys.readouterr().err
 
 
+def superglue_ros_command() -> list[str]:
+    """The installed command, which the processes that it starts import."""
+    installed = shutil.which("superglue-ros")
+    if installed is not None:
+        return [installed]
+    code = "import sys; from superglue_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code]
+
+
 def wait_for_the_end_of_all(group: int) -> None:
     """Python's own helper process ends a moment after the others."""
     for _ in range(200):
@@ -177,8 +186,7 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> N
     drives, output = tmp_path / "drives", tmp_path / "out"
     for name in ("a", "b"):
         mcap(drives / f"{name}.mcap", 30)
-    code = "import sys; from superglue_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "bag", str(drives), str(output), "--jobs", "2", *FLAGS]
+    command = [*superglue_ros_command(), "bag", str(drives), str(output), "--jobs", "2", *FLAGS]
     path = os.pathsep.join([str(Path(superglue_ros.__file__).parents[1]), *sys.path])
     process = subprocess.Popen(
         command,
