@@ -7,6 +7,8 @@ below `camera`, in its frame: x to the right, y down, z forward. `counts` are cu
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -43,18 +45,27 @@ class RerunLog:
         target: A file ending in .rrd to write, `viewer` to start a viewer on this machine, or the
             address of one that runs: rerun+http://HOST:9876/proxy.
         config: Layout, colours and size of the pair; the defaults where None.
+        recording: Id of the recording; files of one id are parts of one, see `join_recordings`.
+        has_layout: Whether the viewer is told how to lay it out; once a recording is enough.
 
     Raises:
         InputError: Rerun is not installed, or the target is of another kind or cannot be used.
     """
 
-    def __init__(self, target: str, config: DrawingConfig | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        config: DrawingConfig | None = None,
+        *,
+        recording: str | None = None,
+        has_layout: bool = True,
+    ) -> None:
         """Open the file or connect to the viewer."""
         self.config = config or DrawingConfig()
-        self._rerun = _rerun()
-        self._stream: Any = self._rerun.RecordingStream(APPLICATION)
+        self._rerun = import_rerun()
+        self._stream: Any = self._rerun.RecordingStream(APPLICATION, recording_id=recording)
         self._stream.set_log_tick_enabled(False)
-        self._open(target)
+        self._open(target, self._blueprint() if has_layout else None)
         coordinates = self._rerun.ViewCoordinates.RDF
         self._stream.log("camera", coordinates, static=True)
 
@@ -138,14 +149,13 @@ class RerunLog:
         pinhole = self._rerun.Pinhole(image_from_camera=matrix, resolution=image_size)
         self._stream.log("camera/view", pinhole)
 
-    def _open(self, target: str) -> None:
+    def _open(self, target: str, blueprint: Any) -> None:
         is_file, is_address = target.endswith(".rrd"), target.startswith(_ADDRESS)
         if not (is_file or is_address or target == VIEWER):
             raise InputError(
                 f"cannot log to {target!r}: give a file ending in .rrd, {VIEWER}, or the "
                 f"address of a viewer, {_ADDRESS}://HOST:9876/proxy"
             )
-        blueprint = self._blueprint()
         try:
             if target == VIEWER:
                 self._stream.spawn(default_blueprint=blueprint)
@@ -205,11 +215,30 @@ class RerunLog:
                 self._stream.log(f"counts/{name}", self._rerun.Scalars(count))
 
 
+def join_recordings(parts: Sequence[Path], path: Path) -> None:
+    """Make one file of those of one recording, which it needs the memory for.
+
+    Raises:
+        InputError: One of them cannot be read, or the file not be written.
+    """
+    # Files of several that were put one after the other are none: each ends with its index
+    command = [sys.executable, "-m", "rerun_cli", "rrd", "merge", *map(str, parts), "-o", str(path)]
+    merged = subprocess.run(command, capture_output=True, text=True, check=False)
+    if merged.returncode:
+        said = merged.stderr.strip().splitlines() or [f"status {merged.returncode}"]
+        raise InputError(f"Rerun cannot join the parts of {path}: {said[-1]}")
+
+
 def _rgb(colours: Colours) -> Colours:
     return np.ascontiguousarray(colours[:, ::-1])
 
 
-def _rerun() -> ModuleType:
+def import_rerun() -> ModuleType:
+    """The module.
+
+    Raises:
+        InputError: It is not installed.
+    """
     try:
         import rerun
     except ImportError:

@@ -247,6 +247,10 @@ def test_tails_are_the_last_places_of_tracks_that_have_not_ended() -> None:
     tails.update(tracks([8], 1, ended=(7,)))
     last = tails.update(tracks([8, 7], 2))
     assert [path.tolist() for path in last.paths] == [[[0, 8], [1, 8], [2, 8]], [[2, 7]]]
+    restored = TrackTails()
+    restored.restore(tails.state())
+    for one in (tails, restored):
+        assert [path.tolist() for path in one.update(tracks([7], 3)).paths] == [[[2, 7], [3, 7]]]
     for x in range(3, 40):
         last = tails.update(tracks([8], x))
     assert last.paths[0][:, 0].tolist() == list(range(20, 40))

@@ -15,7 +15,7 @@ from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Outputs
 from superglue_ros.errors import InputError
 from superglue_ros.geometry import estimate_two_view_geometry
-from superglue_ros.stereo import stereo_geometry
+from superglue_ros.stereo import StereoPoints, stereo_geometry
 from superglue_ros.tracks import Tracker, Tracks
 from superglue_ros.two_view_geometry import TwoViewGeometry
 
@@ -36,8 +36,11 @@ class Analysis:
         """Begin with the first pair."""
         if outputs.tracks and config.mode == "stereo":
             raise InputError("there are no tracks in mode stereo; take sequential or keyframe")
-        by_inlier = outputs.video and config.colour == "inlier"
-        self._with_geometry = outputs.geometry or outputs.tracks or outputs.report or by_inlier
+        by_inlier = (outputs.video or outputs.rerun) and config.colour == "inlier"
+        with_points = outputs.rerun and calibration.stereo is not None
+        self._with_geometry = (
+            outputs.geometry or outputs.tracks or outputs.report or by_inlier or with_points
+        )
         self._config = config
         self._calibration = calibration
         self._tracker = Tracker(config) if outputs.tracks else None
@@ -64,18 +67,18 @@ class Analysis:
 
     def _completed(self, pair: MatchedPair) -> MatchedPair:
         number, self._next_pair = self._next_pair, self._next_pair + 1
-        geometry = self._geometry_of(pair) if self._with_geometry else None
-        pair = dataclasses.replace(pair, number=number, geometry=geometry)
+        geometry, points = self._geometry_of(pair) if self._with_geometry else (None, None)
+        pair = dataclasses.replace(pair, number=number, geometry=geometry, points=points)
         return dataclasses.replace(pair, tracks=self._tracks_of(pair))
 
-    def _geometry_of(self, pair: MatchedPair) -> TwoViewGeometry:
+    def _geometry_of(self, pair: MatchedPair) -> tuple[TwoViewGeometry, StereoPoints | None]:
         index0, index1 = pair.matches.pairs.T
         features0, features1 = pair.view0.features, pair.view1.features
         ends = features0.keypoints[index0], features1.keypoints[index1]
         size, config = features1.image_size, self._config
         if self._calibration.stereo is not None:
-            return stereo_geometry(self._calibration.stereo, *ends, size, config, config)[0]
-        return estimate_two_view_geometry(*ends, size, self._calibration.cameras, config)
+            return stereo_geometry(self._calibration.stereo, *ends, size, config, config)
+        return estimate_two_view_geometry(*ends, size, self._calibration.cameras, config), None
 
     def _tracks_of(self, pair: MatchedPair) -> Tracks | None:
         """Hand the ids on along the matches that fit the geometry."""

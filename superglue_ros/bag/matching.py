@@ -16,9 +16,10 @@ from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
 from superglue_ros.image_decoding import image_decoder
 from superglue_ros.partners import Keyframe, Partners, PreviousFrame, View
+from superglue_ros.stereo import StereoPoints
 from superglue_ros.synchroniser import NANOSECONDS
 from superglue_ros.tracks import Tracks
-from superglue_ros.two_view_geometry import TwoViewGeometry
+from superglue_ros.two_view_geometry import Flags, TwoViewGeometry
 
 if TYPE_CHECKING:  # PyTorch takes seconds, and much of a bag is known without it
     from superglue_ros.inference import Extractor, Matcher
@@ -71,6 +72,7 @@ class MatchedPair:
         number: Which pair of the run it is, from 0.
         geometry: Their geometry; None where it was not asked for.
         tracks: The tracks of view 1; None where they were not asked for.
+        points: What a calibrated stereo pair sees of the matches; None where there is no geometry.
     """
 
     view0: ImageView
@@ -79,6 +81,12 @@ class MatchedPair:
     number: int = 0
     geometry: TwoViewGeometry | None = None
     tracks: Tracks | None = None
+    points: StereoPoints | None = None
+
+    @property
+    def inliers(self) -> Flags | None:
+        """(K,) bool, which matches agree with the geometry; None where there is none."""
+        return None if self.geometry is None else self.geometry.inliers
 
 
 @dataclass(frozen=True, eq=False)

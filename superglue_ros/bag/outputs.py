@@ -23,6 +23,7 @@ class Outputs:
         csv: Whether to write the matches, and the tracks where wanted, as tables.
         video: Whether to write the match pictures as a video.
         report: Whether to write a report.
+        rerun: Whether to write a recording for the Rerun viewer.
         pass_through: Topics of the input to copy; None for all.
     """
 
@@ -33,6 +34,7 @@ class Outputs:
     csv: bool = False
     video: bool = False
     report: bool = False
+    rerun: bool = False
     pass_through: tuple[str, ...] | None = ()
 
 

@@ -17,5 +17,5 @@ def picture_of(pair: MatchedPair, config: DrawingConfig) -> BgrImage:
         view1.features,
         pair.matches,
         config,
-        inliers=None if pair.geometry is None else pair.geometry.inliers,
+        inliers=pair.inliers,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from superglue_ros.bag.analysis import Analysis
 from superglue_ros.bag.bag_output import BagOutput
-from superglue_ros.bag.calibration import find_calibration
+from superglue_ros.bag.calibration import Calibration, find_calibration
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frame, Frames, Period
 from superglue_ros.bag.journal import Journal, reasons
@@ -23,6 +23,7 @@ from superglue_ros.bag.outputs import Output, Outputs, Summary
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.bag.report.output import Report
+from superglue_ros.bag.rerun_output import Rerun
 from superglue_ros.bag.tables import NpzFiles, matches_table, tracks_table
 from superglue_ros.bag.topics import choose_topics
 from superglue_ros.bag.video import Video
@@ -70,8 +71,9 @@ class BagRun:
         self._check_output()
         with BagReader(self._input) as reader:
             topics = choose_topics(reader, self._config)
-            Analysis(self._outputs, self._config, find_calibration(reader, topics, self._config))
-            self._writers(reader, {})
+            calibration = find_calibration(reader, topics, self._config)
+            Analysis(self._outputs, self._config, calibration)
+            self._writers(reader, {}, calibration)
 
     def run(
         self,
@@ -117,7 +119,7 @@ class BagRun:
         calibration = find_calibration(reader, topics, self._config)
         analysis = Analysis(self._outputs, self._config, calibration)
         identity = self._identity(reader, topics, extractor, matcher)
-        outputs = self._writers(reader, identity)
+        outputs = self._writers(reader, identity, calibration)
         folder = partial_folder(self._output)
         with Journal(folder, identity, resume=resume) as journal:
             matching = FrameMatching(self._config, extractor, matcher)
@@ -146,7 +148,9 @@ class BagRun:
         if self._output.exists():
             raise InputError(f"{self._output} exists already; name another or remove it")
 
-    def _writers(self, reader: BagReader, identity: dict[str, Any]) -> list[Output]:
+    def _writers(
+        self, reader: BagReader, identity: dict[str, Any], calibration: Calibration
+    ) -> list[Output]:
         """What writes the outputs; the bag comes first, as it makes their folder."""
         wanted = self._outputs
         period = Period.of(reader, self._config)
@@ -162,6 +166,9 @@ class BagRun:
             writers.append(Video(self._config.part(DrawingConfig)))
         if wanted.report:
             writers.append(Report(self._input.name, identity))
+        if wanted.rerun:
+            drawing = self._config.part(DrawingConfig)
+            writers.append(Rerun(drawing, calibration.stereo, identity))
         return writers
 
     def _finish(

@@ -80,6 +80,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write OUTPUT/report.html too: time line, worst and best pairs, latency",
     )
     parser.add_argument(
+        "--rerun",
+        action="store_true",
+        help="write OUTPUT/matches.rrd for the Rerun viewer too: images, keypoints and matches, "
+        "what --geometry and --tracks add, and the points of a calibrated stereo pair; after "
+        "--resume it holds the same in other bytes; needs: pip install rerun-sdk",
+    )
+    parser.add_argument(
         "--pass-through",
         nargs="*",
         metavar="TOPIC",
@@ -195,6 +202,7 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
         csv=arguments.csv,
         video=arguments.video,
         report=arguments.report,
+        rerun=arguments.rerun,
         pass_through=() if passed is None else tuple(passed) or None,
     )
 

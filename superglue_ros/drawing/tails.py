@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superglue_ros.features import FloatArray, IndexArray
 from superglue_ros.tracks import Tracks
@@ -52,3 +55,17 @@ class TrackTails:
         while len(self._paths) > _MAX_TRACKS:
             del self._paths[next(iter(self._paths))]
         return Tails(tracks.keypoints, paths)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that `restore` needs to go on from here."""
+        paths = list(self._paths.values())
+        return {
+            "ids": np.array(list(self._paths), np.int64),
+            "lengths": np.array([len(path) for path in paths], np.int64),
+            "points": np.concatenate([np.zeros((0, 2), np.float32), *paths]),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where a state was taken."""
+        paths = np.split(state["points"], np.cumsum(state["lengths"]))[:-1]
+        self._paths = dict(zip(state["ids"].tolist(), paths, strict=True))
