@@ -27,6 +27,7 @@ from superglue_ros.demo.scenes import Scene
 from superglue_ros.drawing import BgrImage
 from superglue_ros.msg import Features, Matches
 from superglue_ros.nodes.conversions import image_to_message, matches_from_message
+from superglue_ros.nodes.shared_memory import make_room
 from superglue_ros.synchroniser import NANOSECONDS, header_nanoseconds, stamp_nanoseconds
 
 SPIN_SEC = 0.1
@@ -40,6 +41,7 @@ _HEADERS = ("header", "header0")
 @contextmanager
 def ros_session() -> Iterator[None]:
     """Use rclpy, leaving Ctrl-C to Python."""
+    make_room()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield

@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from superglue_ros.errors import InputError
 from superglue_ros.nodes.frame_node import FrameNode
+from superglue_ros.nodes.shared_memory import make_room
 
 USER_ERROR = 2
 SIGNAL_LATENCY_SEC = 0.1
@@ -30,6 +31,7 @@ def run_node(node_type: type[FrameNode[Any]]) -> None:
         print(_help(node_type))
         return
     ended = _ended_by_signal()
+    make_room()
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         status = _run(node_type, ended)
