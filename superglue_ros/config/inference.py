@@ -1,0 +1,124 @@
+"""Settings of the extractors and matchers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from superglue_ros.config.settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class DeviceConfig(Settings):
+    """Where and how the networks run."""
+
+    device: str = setting("auto", "auto (a CUDA GPU where there is one), cpu, cuda or cuda:N.")
+    engine: str = setting(
+        "auto",
+        "What runs the networks; auto is the fastest that gives the same results here.",
+        choices=("auto", "torch", "fused", "onnxruntime"),
+    )
+    precision: str = setting(
+        "auto",
+        "Numbers that the networks compute with; auto is what the engine is best at.",
+        choices=("auto", "fp32", "fp16", "bf16"),
+    )
+
+
+@dataclass(frozen=True)
+class ImageConfig(Settings):
+    """What is done to an image before keypoints are looked for."""
+
+    resize: int = setting(
+        640,
+        "Longest side in pixels to which larger images are reduced before extraction; 0 keeps the "
+        "size. Keypoints are always in pixels of the image as received.",
+        minimum=0,
+        maximum=16384,
+        live=True,
+    )
+    max_keypoints: int = setting(
+        1024,
+        "Most keypoints to keep per image, the most confident first.",
+        minimum=1,
+        maximum=16384,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class SiftConfig(ImageConfig):
+    """SIFT features by OpenCV, as unit-length RootSIFT descriptors."""
+
+
+@dataclass(frozen=True)
+class DetectionConfig(ImageConfig):
+    """Which pixels of SuperPoint's probability map become keypoints."""
+
+    keypoint_threshold: float = setting(
+        0.005, "Least detector probability of a keypoint.", minimum=0.0, maximum=1.0, live=True
+    )
+    nms_radius: int = setting(
+        4,
+        "Radius in network pixels within which only the strongest keypoint stays.",
+        minimum=0,
+        maximum=64,
+        live=True,
+    )
+    subpixel: str = setting(
+        "auto",
+        "on moves keypoints to the centre of mass of the probabilities around them, off gives "
+        "whole network pixels, as published weights were made for; auto is on for weights that are "
+        "known to gain by it, such as the shipped ones.",
+        choices=("auto", "on", "off"),
+        live=True,
+    )
+    mask_border: int = setting(
+        0,
+        "Pixels along the border of the image where no keypoint is taken.",
+        minimum=0,
+        maximum=8192,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class SuperPointConfig(DetectionConfig, DeviceConfig):
+    """The SuperPoint extractor (arXiv 1712.07629)."""
+
+    weights: str = setting(
+        "superpoint", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
+    )
+
+
+@dataclass(frozen=True)
+class AssignmentConfig(Settings):
+    """How SuperGlue's scores become matches."""
+
+    match_threshold: float = setting(
+        0.2, "Least assignment probability of a match.", minimum=0.0, maximum=1.0, live=True
+    )
+    sinkhorn_iterations: int = setting(
+        100, "Iterations of the optimal-transport layer.", minimum=1, maximum=1000, live=True
+    )
+
+
+@dataclass(frozen=True)
+class SuperGlueConfig(AssignmentConfig, DeviceConfig):
+    """The SuperGlue matcher (arXiv 1911.11763)."""
+
+    weights: str = setting(
+        "superglue", "Name of shipped weights, or path of a .safetensors or .pth checkpoint."
+    )
+
+
+SIFT_SUPERGLUE = "superglue_sift"
+"""The shipped SuperGlue weights that are for SIFT instead of SuperPoint."""
+
+
+@dataclass(frozen=True)
+class NearestConfig(Settings):
+    """Mutual nearest neighbours in descriptor space."""
+
+    match_threshold: float = setting(
+        0.7, "Least cosine similarity of two matched descriptors.", minimum=-1.0, maximum=1.0
+    )
