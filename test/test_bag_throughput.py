@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from bag_helpers import camera, write_bag
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.throughput import measure_throughput
+from superglue_ros.cli.main import main
 from superglue_ros.errors import InputError
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
@@ -27,3 +29,15 @@ def test_a_run_and_its_networks_are_measured_on_the_same_frames(tmp_path: Path) 
     assert len(calls) == 2 * 2 * 3  # of a warm-up and a round, both do the same work
     with pytest.raises(InputError, match="keyframe"):
         measure_throughput(bag, BagConfig(mode="keyframe"), *networks)
+
+
+def test_the_command_measures_a_stereo_bag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_bag(tmp_path / "bag", [*camera(2, "/left"), *camera(2, "/right", shift=8)])
+    written = tmp_path / "figures.json"
+    assert main(["bench", "--bag", str(bag), "--mode", "stereo", "--json", str(written)]) == 0
+    figures = json.loads(written.read_text())
+    assert figures["frames"] == 2
+    assert min(figures["run_hz"], figures["networks_hz"], figures["share"]) > 0
+    assert capsys.readouterr().out.startswith("2 frames: ")

@@ -136,6 +136,7 @@ def test_an_interrupted_benchmark_gives_what_it_has(
         (["--sizes", "641x480"], "multiples of 8"),
         (["--keypoints", "0"], "not a whole number above 0"),
         (["--engines", "magic"], "invalid choice"),
+        (["--topic", "/camera"], "--topic has no effect without --bag"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from superglue_ros.bag.config import BagConfig
+from superglue_ros.cli.flags import Flags, add_flags, flag_of
 from superglue_ros.config import SuperPointConfig
 from superglue_ros.errors import InputError
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags
     from superglue_ros.benchmark.run import Plan
 
 _STAGE_REPEATS = 200
+
+_OF_BAG = Flags(BagConfig, names=("mode", "topic", "right_topic"))
 
 _WORDS = {known.name: known.choices for known in SuperPointConfig.describe()}
 
@@ -71,6 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="measure the nodes alone: what they take beside the networks, in processes of their "
         "own (with the last of --keypoints and --sizes)",
     )
+    add_flags(parser.add_argument_group("which images of --bag"), {"bag": _OF_BAG})
     parser.set_defaults(run=run)
 
 
@@ -83,6 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.bag is not None:
         _measure_bag(arguments)
         return
+    for name in _OF_BAG.settings():
+        if name in arguments:
+            raise InputError(f"{flag_of(name)} has no effect without --bag")
     from superglue_ros.benchmark.results import Results
 
     plan = _plan(arguments)
@@ -105,12 +113,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _measure_bag(arguments: argparse.Namespace) -> None:
-    from superglue_ros.bag.config import BagConfig
+    config = _OF_BAG.read(arguments)
     from superglue_ros.bag.throughput import measure_throughput
     from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
     networks = SuperPointExtractor(), SuperGlueMatcher()
-    found = measure_throughput(arguments.bag, BagConfig(), *networks)
+    found = measure_throughput(arguments.bag, config, *networks)
     print(
         f"{found.frames} frames: {found.run_hz:.2f} a second from bag to bag, "
         f"{found.networks_hz:.2f} by the networks alone: {found.share:.1%}"
