@@ -194,11 +194,12 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tmp_path: Path) -> N
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while process.poll() is None and len(list(output.glob("*.partial/unfinished"))) < 2:
+    # One at work is enough: the other process may have loaded so much faster that it is done
+    while process.poll() is None and not any(output.glob("*.partial/unfinished")):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
     wait_for_the_end_of_all(process.pid)
-    assert not (output / "a").exists()
+    assert len(list(output.glob("[ab]"))) < 2
     assert run(drives, output, "--quiet") == 0
     assert len(messages(output / "b")) == 2 * 30 - 1

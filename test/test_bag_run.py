@@ -297,6 +297,17 @@ def test_doubt_about_the_topic_is_one_line(
     assert len(error.splitlines()) == 1
 
 
+def test_a_topic_that_is_not_there_is_one_line_and_leaves_nothing(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--topic", "/none", *FLAGS]
+    assert main(["bag", str(recording), str(tmp_path / "out"), *flags]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "no images on /none; its image topics: /camera" in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_images_without_features_give_empty_messages(networks: Any, tmp_path: Path) -> None:
     black = np.zeros((120, 160), np.uint8)
     messages = [("/camera", stamp_ns(n), image_message(black, stamp_ns(n))) for n in range(2)]

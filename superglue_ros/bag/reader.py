@@ -147,15 +147,7 @@ class BagReader:
         return None
 
     def messages(self, topics: Sequence[str], begin_ns: int, end_ns: int) -> Iterator[Recorded]:
-        """The messages of some topics of images within a time; the files one after the other.
-
-        Raises:
-            InputError: One of the topics is no topic of images in this bag.
-        """
-        known = {topic.name for topic in self.image_topics()}
-        unknown = [name for name in topics if name not in known]
-        if unknown:
-            raise InputError(f"{self.path} has no images on {', '.join(unknown)}; {self.listing()}")
+        """The messages of some topics of images within a time; the files one after the other."""
         for raw, is_ros1 in self.raw_messages(topics, begin_ns, end_ns):
             try:
                 message = _deserialized(raw, ros1=is_ros1)

@@ -11,8 +11,18 @@ def choose_topics(reader: BagReader, config: BagConfig) -> tuple[str, ...]:
     """The topic of the camera, or those of the left and the right one.
 
     Raises:
-        InputError: There is doubt; the text lists the image topics.
+        InputError: There is doubt, or a topic that is named is none of images in this bag; the text
+            lists those that are.
     """
+    topics = _wanted_topics(reader, config)
+    known = {topic.name for topic in reader.image_topics()}
+    unknown = [name for name in topics if name not in known]
+    if unknown:
+        raise InputError(f"{reader.path} has no images on {', '.join(unknown)}; {reader.listing()}")
+    return topics
+
+
+def _wanted_topics(reader: BagReader, config: BagConfig) -> tuple[str, ...]:
     if config.mode != "stereo":
         if config.right_topic:
             raise InputError(f"right_topic is for mode stereo, not {config.mode}; leave it out")
