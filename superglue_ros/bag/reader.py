@@ -18,7 +18,6 @@ from rosbags.typesys.store import Typestore
 from superglue_ros.bag.definitions import message_types
 from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.storage import open_storages
-from superglue_ros.errors import InputError
 from superglue_ros.synchroniser import NANOSECONDS
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
