@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
-from superglue_ros.config import TransportConfig
+from superglue_ros.config import SyncConfig
 from superglue_ros.partners import RESET_SEC
 from superglue_ros.synchroniser import NANOSECONDS, Synchronisers, stamp_nanoseconds
 
@@ -20,7 +20,9 @@ class Joining:
 
     Args:
         library: Whose synchronisers to use.
-        config: Exact or approximate, slop and queue.
+        config: Exact or approximate, and the slop.
+        queue_size: Messages of one input kept while the others are awaited; None for all that may
+            still find a partner.
         count: The number of inputs.
         on_joined: Called with one message of each input.
         on_reset: Called where stamps jump back and what was waiting is let go.
@@ -32,7 +34,8 @@ class Joining:
     def __init__(
         self,
         library: Synchronisers,
-        config: TransportConfig,
+        config: SyncConfig,
+        queue_size: int | None,
         count: int,
         on_joined: Callable[..., None],
         on_reset: Callable[[], None],
@@ -40,6 +43,7 @@ class Joining:
         """Start with nothing waiting."""
         self._library = library
         self._config = config
+        self._queue_size = queue_size
         self._on_joined = on_joined
         self._on_reset = on_reset
         self._added = [0] * count
@@ -57,7 +61,7 @@ class Joining:
         self._recent[index].append(stamp)
         self._added[index] += 1
         self._filters[index].signalMessage(message)
-        if self._config.process_every_frame:
+        if self._queue_size is None:
             self._let_go_of_orphans()
 
     def unpaired(self, index: int) -> int:
@@ -81,8 +85,7 @@ class Joining:
 
     def _start(self) -> None:
         count = len(self._added)
-        every = self._config.process_every_frame
-        queue_size = UNLIMITED if every else self._config.sync_queue_size
+        queue_size = UNLIMITED if self._queue_size is None else self._queue_size
         self._recent = [deque(maxlen=RECENT) for _ in range(count)]
         self._filters = [self._library.SimpleFilter() for _ in range(count)]
         if self._config.exact_sync or self._config.sync_slop_sec == 0:

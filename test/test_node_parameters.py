@@ -27,7 +27,9 @@ from superglue_ros.msg import Matches as MatchesMessage
 
 from superglue_ros.config import Setting
 from superglue_ros.errors import InputError
+from superglue_ros.nodes.frame_node import FrameNode
 from superglue_ros.nodes.geometry_node import GeometryNode
+from superglue_ros.nodes.match_visualizer_node import MatchVisualizerNode
 from superglue_ros.nodes.pipeline_node import PipelineNode
 from superglue_ros.nodes.superglue_node import SuperGlueNode
 from superglue_ros.nodes.superpoint_node import SuperPointNode
@@ -133,20 +135,38 @@ def test_a_value_that_a_setting_refuses_is_named_to_who_sets_it(ros: Ros, node_n
         assert get_parameters(ros, node_name, setting.name) == [setting.default]
 
 
-def test_an_unknown_parameter_is_warned_of_with_the_name_that_was_meant(ros: Ros) -> None:
+def unknown_on(ros: Ros, node_type: type[FrameNode[Any]], **parameters: Any) -> list[str]:
+    """The two warnings of a node that is started with two parameters it does not have."""
     history = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     log = ros.collector(Log, "/rosout", history)
-    ros.start(SuperGlueNode, active=False, match_treshold=0.3, bogus=1, match_threshold=0.4)
+    ros.start(node_type, active=False, **parameters)
 
     def warnings() -> list[str]:
-        logger = f"{ros.namespace[1:]}.superglue_node"
+        logger = f"{ros.namespace[1:]}.{node_type.node_name}"
         lines = [one.msg for one in log.messages if one.name == logger]
         return [line for line in lines if "unknown parameter" in line]
 
     wait_until(lambda: len(warnings()) == 2, "two warnings in the log")
-    assert any("match_treshold" in line and "match_threshold" in line for line in warnings())
-    assert any("bogus" in line for line in warnings())
+    return warnings()
+
+
+def test_an_unknown_parameter_is_warned_of_with_the_name_that_was_meant(ros: Ros) -> None:
+    given = {"match_treshold": 0.3, "bogus": 1, "match_threshold": 0.4}
+    warnings = unknown_on(ros, SuperGlueNode, **given)
+    assert any("match_treshold" in line and "match_threshold" in line for line in warnings)
+    assert any("bogus" in line for line in warnings)
     assert get_parameters(ros, "superglue_node", "match_threshold") == [0.4]
+
+
+@pytest.mark.parametrize("node_type", [GeometryNode, MatchVisualizerNode])
+def test_a_node_that_joins_nothing_has_no_settings_of_joining(
+    ros: Ros, node_type: type[FrameNode[Any]]
+) -> None:
+    given = {"exact_sync": True, "sync_slop_sec": 0.1}
+    warnings = unknown_on(ros, node_type, **given)
+    for name, value in given.items():
+        assert any(name in line for line in warnings)
+        assert not ros.set_parameters(node_type.node_name, **{name: value}).successful
 
 
 class Extraction:

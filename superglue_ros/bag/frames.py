@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.reader import BagReader, Recorded
-from superglue_ros.config import SyncConfig, TransportConfig
+from superglue_ros.config import SyncConfig
 from superglue_ros.joining import Joining
 from superglue_ros.synchroniser import NANOSECONDS, synchronisers
 
@@ -82,13 +82,13 @@ class Frames:
 
     def _stereo(self) -> Iterator[tuple[Recorded, ...]]:
         found: list[tuple[Recorded, ...]] = []
-        # A bag is read as fast as frames are used: nothing is dropped for want of room
-        how = self._config.part(SyncConfig)
-        config = TransportConfig(
-            exact_sync=how.exact_sync, sync_slop_sec=how.sync_slop_sec, process_every_frame=True
-        )
         joining = Joining(
-            synchronisers(), config, len(self.topics), lambda *pair: found.append(pair), _nothing
+            synchronisers(),
+            self._config.part(SyncConfig),
+            None,  # a bag is read as fast as frames are used: nothing is dropped for want of room
+            len(self.topics),
+            lambda *pair: found.append(pair),
+            _nothing,
         )
         for one in self._messages():
             joining.add(self.topics.index(one.topic), one)

@@ -36,16 +36,22 @@ class SyncConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TransportConfig(SyncConfig):
+class JoiningConfig(SyncConfig):
+    """How a node joins the messages of several inputs."""
+
+    sync_queue_size: int = setting(
+        10, "Messages of one input kept while the others are awaited.", minimum=1, maximum=1000
+    )
+
+
+@dataclass(frozen=True)
+class TransportConfig(Settings):
     """How a node takes its input from topics."""
 
     qos: str = setting(
         "auto",
         "Reliability of the input subscriptions; auto follows the publisher.",
         choices=("auto", "best_effort", "reliable"),
-    )
-    sync_queue_size: int = setting(
-        10, "Messages of one input kept while the others are awaited.", minimum=1, maximum=1000
     )
     process_every_frame: bool = setting(
         False,
@@ -69,7 +75,7 @@ class NodeConfig(TransportConfig):
 
 
 @dataclass(frozen=True)
-class NetworkNodeConfig(DeviceConfig, NodeConfig):
+class NetworkNodeConfig(DeviceConfig, JoiningConfig, NodeConfig):
     """What the nodes with networks have."""
 
     on_device_error: str = setting(
@@ -188,7 +194,7 @@ class GeometryNodeConfig(
 
 
 @dataclass(frozen=True)
-class OdometryNodeConfig(CalibrationConfig, OdometryConfig, NodeConfig):
+class OdometryNodeConfig(CalibrationConfig, OdometryConfig, JoiningConfig, NodeConfig):
     """The visual_odometry_node."""
 
     mode: str = setting(

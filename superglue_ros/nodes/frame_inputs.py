@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from superglue_ros.config import TransportConfig
+from superglue_ros.config import JoiningConfig, TransportConfig
 from superglue_ros.joining import Joining
 from superglue_ros.nodes.inputs import Stream, TopicInput
 from superglue_ros.nodes.tally import Tally
@@ -25,7 +25,7 @@ class FrameInputs:
     Args:
         node: The node that subscribes.
         streams: The topics.
-        config: How to subscribe and to join.
+        config: How to subscribe and, by the settings of JoiningConfig that it holds, to join.
         tally: Where messages are counted that make no frame.
         on_frame: Called with one message of each topic.
         side_streams: Topics that make no frames, and what is called with their messages.
@@ -52,18 +52,21 @@ class FrameInputs:
         self._refused: list[Counter[str]] = [Counter() for _ in streams]
         self._joining: Joining | None = None
         handlers = [on_frame]
+        sync = config.part(JoiningConfig)
         if len(streams) > 1:
             library = synchronisers()
             node.get_logger().info(f"joining {len(streams)} inputs by {library.library}")
-            self._joining = Joining(library, config, len(streams), on_frame, self._on_set_back)
+            queue_size = None if config.process_every_frame else sync.sync_queue_size
+            self._joining = Joining(
+                library, sync, queue_size, len(streams), on_frame, self._on_set_back
+            )
             handlers = [functools.partial(self._joining.add, i) for i in range(len(streams))]
+        subscribe = functools.partial(TopicInput, node, config, sync.sync_queue_size)
         self._inputs = [
-            TopicInput(node, stream, config, functools.partial(self._take, handler, refused))
+            subscribe(stream, functools.partial(self._take, handler, refused))
             for stream, handler, refused in zip(streams, handlers, self._refused, strict=True)
         ]
-        self._side_inputs = [
-            TopicInput(node, stream, config, handler) for stream, handler in side_streams
-        ]
+        self._side_inputs = [subscribe(stream, handler) for stream, handler in side_streams]
 
     @property
     def topics(self) -> list[str]:

@@ -33,8 +33,9 @@ class TopicInput:
 
     Args:
         node: The node that subscribes.
-        stream: What to subscribe to.
         config: How to subscribe.
+        depth: Messages that may wait for the node, of the newest; LIVE_DEPTH at least.
+        stream: What to subscribe to.
         on_message: Called with each message.
 
     Attributes:
@@ -45,14 +46,16 @@ class TopicInput:
     def __init__(
         self,
         node: Node,
-        stream: Stream,
         config: TransportConfig,
+        depth: int,
+        stream: Stream,
         on_message: Callable[[Any], None],
     ) -> None:
         """Subscribe."""
         self._node = node
         self._message_type = stream.message_type
         self._config = config
+        self._depth = max(LIVE_DEPTH, depth)
         self._on_message = on_message
         self.topic = node.resolve_topic_name(stream.topic) + stream.suffix
         self.received = 0
@@ -94,8 +97,7 @@ class TopicInput:
     def _subscribe(self) -> Subscription:
         every = self._config.process_every_frame
         history = HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST
-        depth = max(LIVE_DEPTH, self._config.sync_queue_size)
-        qos = QoSProfile(history=history, depth=depth, reliability=self._reliability)
+        qos = QoSProfile(history=history, depth=self._depth, reliability=self._reliability)
         return self._node.create_subscription(self._message_type, self.topic, self._receive, qos)
 
     def _wanted_reliability(self) -> ReliabilityPolicy:
