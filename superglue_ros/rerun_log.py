@@ -7,6 +7,7 @@ below `camera`, in its frame: x to the right, y down, z forward. `counts` are cu
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ APPLICATION = "superglue_ros"
 VIEWER = "viewer"
 TIME_LINE = "stamp"
 
+OLDEST_VERSION = "0.34"
+"""Of rerun-sdk; older ones lack what is called here."""
+
 _JPEG_QUALITY = 85
 _ADDRESS = "rerun+http"
 
@@ -49,7 +53,8 @@ class RerunLog:
         has_layout: Whether the viewer is told how to lay it out; once a recording is enough.
 
     Raises:
-        InputError: Rerun is not installed, or the target is of another kind or cannot be used.
+        InputError: Rerun is not installed or too old, or the target is of another kind or cannot
+            be used.
     """
 
     def __init__(
@@ -237,10 +242,21 @@ def import_rerun() -> ModuleType:
     """The module.
 
     Raises:
-        InputError: It is not installed.
+        InputError: It is not installed, or is too old.
     """
     try:
         import rerun
     except ImportError:
         raise InputError("Rerun is not installed: pip install rerun-sdk") from None
+    version = getattr(rerun, "__version__", "unknown")  # of a namesake
+    if _numbers(version) < _numbers(OLDEST_VERSION):
+        raise InputError(
+            f"Rerun is too old, version {version} instead of {OLDEST_VERSION} or newer: "
+            "pip install --upgrade rerun-sdk"
+        )
     return rerun
+
+
+def _numbers(version: str) -> list[int]:
+    """The first two of a version, or none."""
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]

@@ -14,7 +14,7 @@ from superglue_ros.config import DrawingConfig
 from superglue_ros.drawing import Tails, confidence_colours
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, Matches
-from superglue_ros.rerun_log import RerunLog
+from superglue_ros.rerun_log import OLDEST_VERSION, RerunLog, import_rerun
 
 GAP = 4
 SECOND = 1_000_000_000
@@ -137,5 +137,28 @@ def test_where_rerun_is_missing_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(InputError, match="pip install rerun-sdk"):
+    with pytest.raises(InputError, match="not installed: pip install rerun-sdk"):
         RerunLog("a.rrd")
+
+
+@pytest.mark.parametrize("version", ["0.9.1", "0.33.1", "unknown"])
+def test_where_rerun_is_too_old_one_line_says_what_to_install(
+    version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("rerun.__version__", version)
+    with pytest.raises(InputError, match="pip install --upgrade rerun-sdk") as caught:
+        RerunLog(str(tmp_path / "a.rrd"))
+    assert version in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("version", ["0.34.0", "0.100.0", "1.0.0rc1"])
+def test_newer_versions_of_rerun_are_taken(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rerun.__version__", version)
+    assert import_rerun().__version__ == version
+
+
+def test_the_oldest_version_is_that_of_the_requirements() -> None:
+    requirements = Path(__file__).resolve().parents[1] / "requirements" / "optional.in"
+    assert f"rerun-sdk>={OLDEST_VERSION}" in requirements.read_text().splitlines()

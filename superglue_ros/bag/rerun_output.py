@@ -32,7 +32,7 @@ class Rerun:
         made_with: What decides the results: runs of the same are the same recording.
 
     Raises:
-        InputError: Rerun is not installed.
+        InputError: Rerun is not installed or too old.
     """
 
     def __init__(

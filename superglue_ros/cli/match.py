@@ -107,8 +107,10 @@ def run(arguments: argparse.Namespace) -> None:
     from superglue_ros.images import read_image, write_image
     from superglue_ros.inference.rotation import turn_where_few
     from superglue_ros.npz import write_npz
-    from superglue_ros.rerun_log import RerunLog
+    from superglue_ros.rerun_log import RerunLog, import_rerun
 
+    if arguments.rerun is not None:
+        import_rerun()  # to say what is missing before there is work
     images = (read_image(paths[0]), read_image(paths[1]))
     (extractor, matcher), loading = _timed(lambda: _load(*configs))
     _note_preliminary_weights(configs)
