@@ -18,7 +18,7 @@ from superglue_ros.benchmark.results import Row
 from superglue_ros.benchmark.weights import every_layer
 from superglue_ros.cli.main import main
 from superglue_ros.networks import SuperGlue, SuperPoint
-from superglue_ros.weights import load_superglue
+from superglue_ros.weights.loading import load_superglue
 
 CPU = torch.device("cpu")
 

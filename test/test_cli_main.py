@@ -49,9 +49,10 @@ def test_help_names_every_subcommand(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["match", "--help"], ["bag", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["match", "--help"], ["bag", "--help"], ["--version"], ["weights", "list"]],
 )
-def test_help_and_version_come_without_importing_torch(arguments: list[str]) -> None:
+def test_what_needs_no_network_comes_without_importing_torch(arguments: list[str]) -> None:
     done = in_a_new_process(
         "from superglue_ros.cli.main import main\n"
         f"try: main({arguments})\n"

@@ -17,7 +17,7 @@ from superglue_ros.features import Matches
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.engines import Detections, EngineUnavailableError, exact, selection
 from superglue_ros.inference.engines.interface import EngineOptions
-from superglue_ros.weights import load_superpoint
+from superglue_ros.weights.loading import load_superpoint
 
 FP32 = EngineOptions(torch.device("cpu"), "fp32")
 

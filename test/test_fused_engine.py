@@ -21,7 +21,7 @@ from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
 from superglue_ros.inference.fused_superpoint import DetectionSettings, FusedSuperPoint, detect
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import log_optimal_transport
-from superglue_ros.weights import load_superglue, load_superpoint
+from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 if TYPE_CHECKING:
     from conftest import StereoPair

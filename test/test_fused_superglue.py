@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
 from superglue_ros.networks import SuperGlue, mutual_matches, optimal_transport
-from superglue_ros.weights import load_superglue
+from superglue_ros.weights.loading import load_superglue
 
 DIM = 16
 

@@ -17,7 +17,7 @@ from superglue_ros.benchmark.transformers_peer import (
 )
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
-from superglue_ros.weights import load_superglue, load_superpoint
+from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 pytest.importorskip("transformers")
 

@@ -16,7 +16,8 @@ from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import NearestMatcher, SuperPointExtractor
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import SuperPoint, detector_probabilities
-from superglue_ros.weights import SHIPPED, load_superpoint
+from superglue_ros.weights import SHIPPED
+from superglue_ros.weights.loading import load_superpoint
 
 MakeImage = Callable[..., GreyImage]
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
-from superglue_ros.weights import SHIPPED, load_superglue, load_superpoint
+from superglue_ros.weights import SHIPPED
+from superglue_ros.weights.loading import load_superglue, load_superpoint
 from superglue_ros.weights.registry import ShippedWeights, sha256_of
 
 StateDict = dict[str, Tensor]

@@ -37,7 +37,7 @@ from superglue_ros.networks import (
     sample_descriptors,
     select_keypoints,
 )
-from superglue_ros.weights import load_superglue, load_superpoint
+from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 
 class Contender(Protocol):

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from superglue_ros.networks.superglue import LAYERS
-from superglue_ros.weights import load_superglue
+from superglue_ros.weights.loading import load_superglue
 
 _SMALL = 1e-4
 """Standard deviation of what is put in the place of zeros: the matches stay what they were."""

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     from superglue_ros.inference.engines.onnxruntime_engine import check_installed
     from superglue_ros.inference.folding import fold_batch_norms
     from superglue_ros.inference.onnx import check, complete
-    from superglue_ros.weights import load_superglue, load_superpoint
+    from superglue_ros.weights.loading import load_superglue, load_superpoint
 
     check_installed()
     superpoint = load_superpoint(arguments.superpoint_weights)

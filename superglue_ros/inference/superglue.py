@@ -17,7 +17,7 @@ from superglue_ros.inference.interface import (
     no_matches,
 )
 from superglue_ros.inference.tensors import FeatureTensors
-from superglue_ros.weights import load_superglue
+from superglue_ros.weights.loading import load_superglue
 
 WARM_UP_KEYPOINTS = 64
 

@@ -19,7 +19,7 @@ from superglue_ros.images import (
 from superglue_ros.inference.device import device_errors, select_device
 from superglue_ros.inference.engines import SuperPointEngine, select_superpoint
 from superglue_ros.inference.tensors import FeatureTensors
-from superglue_ros.weights import load_superpoint
+from superglue_ros.weights.loading import load_superpoint
 
 WARM_UP_SHAPE = (120, 160)
 

@@ -39,7 +39,7 @@ from superglue_ros.training.stages.label import label_photographs, make_detector
 from superglue_ros.training.stages.matcher import MatcherStage
 from superglue_ros.training.stages.synthetic import SyntheticStage
 from superglue_ros.training.warm_start import warm_start
-from superglue_ros.weights import load_superglue, load_superpoint
+from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 MAGICPOINT, LABELS = "magicpoint.safetensors", "labels.safetensors"
 SUPERPOINT, SUPERGLUE = "superpoint.safetensors", "superglue.safetensors"
