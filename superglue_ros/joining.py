@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,6 +13,8 @@ from superglue_ros.synchroniser import NANOSECONDS, Synchronisers, stamp_nanosec
 
 RECENT = 5
 UNLIMITED = 10**6
+UNSETTLED = 1000
+"""Messages after stamps jumped back during which some inputs may not have come to the jump yet."""
 
 
 class Joining:
@@ -25,7 +27,7 @@ class Joining:
             still find a partner.
         count: The number of inputs.
         on_joined: Called with one message of each input.
-        on_reset: Called where stamps jump back and what was waiting is let go.
+        on_reset: Called where stamps jump back.
 
     Attributes:
         joined: How many times it has joined messages.
@@ -48,7 +50,10 @@ class Joining:
         self._on_reset = on_reset
         self._added = [0] * count
         self.joined = 0
+        self._met: list[int] = []
         self._recent: list[deque[int]] = []
+        self._unsettled = 0
+        self._joined_before_reset = -1
         self._start()
 
     def add(self, index: int, message: Any) -> None:
@@ -56,13 +61,17 @@ class Joining:
         stamp = stamp_nanoseconds(message)
         recent = self._recent[index]
         if recent and stamp < max(recent) - RESET_SEC * NANOSECONDS:
-            self._start()
-            self._on_reset()
+            self._set_back(index)
         self._recent[index].append(stamp)
         self._added[index] += 1
+        if self._queue_size is not None:
+            self._filters[index].signalMessage(message)
+            return
+        waiting = [list(queue) for queue in self._synchroniser.queues]
+        self._met = []
         self._filters[index].signalMessage(message)
-        if self._queue_size is None:
-            self._let_go_of_orphans()
+        self._let_go_of_passed(waiting)
+        self._let_go_of_orphans()
 
     def unpaired(self, index: int) -> int:
         """Messages of one input that will not find their partners any more."""
@@ -98,22 +107,53 @@ class Joining:
             )
         self._synchroniser.registerCallback(self._join)
 
+    def _set_back(self, index: int) -> None:
+        """Take note that the stamps of an input jump back."""
+        if self._queue_size is not None:
+            # The oldest stamps overflow a queue first: these would be the new ones.
+            self._start()
+        else:
+            # The partners of what waits are still to come where the others are behind.
+            self._recent[index].clear()
+            if self.joined > self._joined_before_reset:
+                self._unsettled, self._joined_before_reset = UNSETTLED, self.joined
+        self._on_reset()
+
+    def _let_go_of_passed(self, waiting: Sequence[Sequence[int]]) -> None:
+        """Drop what came well before messages that have met, as each input comes in order.
+
+        Args:
+            waiting: For each input the stamps that waited before, in the order of arrival.
+        """
+        for queue, stamps, met in zip(self._synchroniser.queues, waiting, self._met, strict=False):
+            earlier = stamps[: stamps.index(met)] if met in stamps else stamps
+            for stamp in earlier:
+                if abs(stamp - met) > self._slack:
+                    queue.pop(stamp, None)
+
     def _let_go_of_orphans(self) -> None:
         """Drop what is too old to find a partner any more.
 
         Where every frame counts this takes the place of the queue's limit: inputs are read in turn,
-        so that one of which messages were lost runs ahead of the others, by any number.
+        so that one of which messages were lost runs ahead of the others, by any number. Where some
+        are before a jump of the stamps and some behind it, what is too old cannot be told.
         """
-        if not all(self._recent):
+        self._unsettled = max(0, self._unsettled - 1)
+        if self._unsettled or not all(self._recent):
             return
-        slack_sec = self._config.sync_slop_sec + RESET_SEC
-        horizon = min(max(recent) for recent in self._recent) - slack_sec * NANOSECONDS
+        horizon = min(max(recent) for recent in self._recent) - self._slack
         for queue in self._synchroniser.queues:
             for stamp in [stamp for stamp in queue if stamp < horizon]:
                 del queue[stamp]
+
+    @property
+    def _slack(self) -> float:
+        """Nanoseconds by which messages of one input may come out of order."""
+        return (self._config.sync_slop_sec + RESET_SEC) * NANOSECONDS
 
     def _join(self, *messages: Any) -> None:
         # Both libraries take the messages out of the queues only after or before this call;
         # counted here, they are out of them whenever the counts are read.
         self.joined += 1
+        self._met = [stamp_nanoseconds(message) for message in messages]
         self._on_joined(*messages)

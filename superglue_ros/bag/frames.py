@@ -108,4 +108,4 @@ class Frames:
 
 
 def _nothing() -> None:
-    """Stamps that jump back are no event in a bag: what waited is counted as without a partner."""
+    """Stamps that jump back are no event in a bag."""

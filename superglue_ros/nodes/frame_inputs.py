@@ -143,4 +143,4 @@ class FrameInputs:
         self._tally.drop(reason)
 
     def _on_set_back(self) -> None:
-        self._warn("stamps jumped back: what waited for a partner was let go")
+        self._warn("stamps jumped back: was a clock set, or does a bag begin anew?")
