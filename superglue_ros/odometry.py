@@ -12,7 +12,6 @@ to the right, y down, z forward.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from superglue_ros.cameras import Camera, Matrix, Points, bearings
 from superglue_ros.config import GeometryConfig, OdometryConfig
 from superglue_ros.features import IndexArray
 from superglue_ros.geometry import estimate_two_view_geometry
+from superglue_ros.track_table import TrackTable
 from superglue_ros.tracks import Ids, Tracks
 from superglue_ros.two_view_geometry import Case, Flags
 from superglue_ros.two_view_models import Pose
@@ -66,38 +66,28 @@ class Odometry:
         """Start at the origin without landmarks."""
         self.config = config or OdometryConfig()
         self.pose: Pose = (np.eye(3), np.zeros(3))
-        self.landmarks: dict[int, Points] = {}
+        self.landmarks = TrackTable(3)
         self._covariance = np.zeros((6, 6))
         self._was_tracking = False
 
     def _located(self, tracks: Tracks, points: Points, matrix: Matrix) -> Motion:
         """Find the pose from the (T, 2) ideal points of the tracks, for a camera of that K."""
-        self._forget(tracks.ended)
-        known = self._known(tracks.ids)
-        ids, seen = tracks.ids[known].tolist(), points[known]
-        space = np.array([self.landmarks[track] for track in ids]).reshape(-1, 3)
+        self.landmarks.drop(tracks.ended)
+        known = self.landmarks.has(tracks.ids)
+        ids, seen = tracks.ids[known], points[known]
+        space = self.landmarks.of(ids)
         found = _resect(seen, space, matrix, self.config)
         if found is None:
             state = State.LOST if self._was_tracking else State.STARTING
-            self.landmarks, self._was_tracking = {}, False
+            self.landmarks, self._was_tracking = TrackTable(3), False
             return Motion(state, self.pose, 0, self._covariance)
         self._was_tracking = True
         self.pose, right = found
-        self._forget(np.array(ids)[~right])
+        self.landmarks.drop(ids[~right])
         self._covariance = self._covariance + _covariance(
             self.pose, seen[right], space[right], matrix
         )
         return Motion(State.TRACKING, self.pose, int(right.sum()), self._covariance)
-
-    def _known(self, ids: Ids) -> Flags:
-        return np.array([track in self.landmarks for track in ids.tolist()], bool)
-
-    def _forget(self, ids: Ids) -> None:
-        for track in ids.tolist():
-            self.landmarks.pop(track, None)
-
-    def _add(self, ids: Iterable[int], positions: Points) -> None:
-        self.landmarks.update(zip(ids, positions, strict=True))
 
 
 class StereoOdometry(Odometry):
@@ -116,15 +106,11 @@ class StereoOdometry(Odometry):
         """
         points = camera.rectify(np.asarray(tracks.points, np.float64))
         motion = self._located(tracks, points, camera.projection[:, :3])
-        position_of = dict(zip(keypoints.tolist(), positions, strict=True))
-        new = {
-            track: position_of[keypoint]
-            for track, keypoint in zip(tracks.ids.tolist(), tracks.keypoints.tolist(), strict=True)
-            if keypoint in position_of and track not in self.landmarks
-        }
+        _, rows, of_points = np.intersect1d(tracks.keypoints, keypoints, return_indices=True)
+        new = ~self.landmarks.has(tracks.ids[rows])
         rotation, translation = self.pose
-        here = np.array(list(new.values())).reshape(-1, 3)
-        self._add(new, (here - translation) @ rotation)
+        here = positions[of_points[new]]
+        self.landmarks.put(tracks.ids[rows[new]], (here - translation) @ rotation)
         return motion
 
 
@@ -134,8 +120,8 @@ class MonocularOdometry(Odometry):
     def __init__(self, config: OdometryConfig | None = None) -> None:
         """Start at the origin without landmarks."""
         super().__init__(config)
-        self._reference: dict[int, Points] = {}  # by track, its point where the start is tried
-        self._sights: dict[int, tuple[Points, Points]] = {}  # by track, whence it was first seen
+        self._reference = TrackTable(2)  # the points of the tracks where the start is tried
+        self._sights = TrackTable(6)  # whence they were first seen: a centre and a ray
 
     def update(self, tracks: Tracks, image_size: tuple[int, int], camera: Camera) -> Motion:
         """Take the next frame.
@@ -146,14 +132,13 @@ class MonocularOdometry(Odometry):
             camera: The calibration.
         """
         points = camera.undistort(np.asarray(tracks.points, np.float64))
-        for track in tracks.ended.tolist():
-            self._sights.pop(track, None)
+        self._sights.drop(tracks.ended)
         motion = self._located(tracks, points, camera.matrix)
         if motion.state == State.TRACKING:
             self._triangulate(tracks, points, camera.matrix)
             return motion
         if motion.state == State.LOST:
-            self._reference, self._sights = {}, {}
+            self._reference, self._sights = TrackTable(2), TrackTable(6)
         self._start(tracks, points, image_size, camera.matrix)
         return motion
 
@@ -161,12 +146,12 @@ class MonocularOdometry(Odometry):
         self, tracks: Tracks, points: Points, image_size: tuple[int, int], matrix: Matrix
     ) -> None:
         """Make landmarks of two views, once they are far enough apart."""
-        ids = tracks.ids.tolist()
-        common = np.array([track in self._reference for track in ids], bool)
+        common = self._reference.has(tracks.ids)
         if common.sum() < self.config.min_landmarks:
-            self._reference = dict(zip(ids, points, strict=True))
+            self._reference = TrackTable(2)
+            self._reference.put(tracks.ids, points)
             return
-        before = np.array([self._reference[track] for track in tracks.ids[common].tolist()])
+        before = self._reference.of(tracks.ids[common])
         camera = Camera.pinhole(matrix)
         config = GeometryConfig(min_inliers=max(self.config.min_landmarks, 8))
         found = estimate_two_view_geometry(
@@ -179,9 +164,10 @@ class MonocularOdometry(Odometry):
         self.pose = found.rotation @ rotation, found.rotation @ translation + found.translation
         self._triangulate(tracks, points, matrix)
         if len(self.landmarks) < _START_FACTOR * self.config.min_landmarks:
-            self.pose, self.landmarks, self._sights = before_pose, {}, {}
+            self.pose = before_pose
+            self.landmarks, self._sights = TrackTable(3), TrackTable(6)
             return
-        self._reference = {}
+        self._reference = TrackTable(2)
 
     def _see(self, ids: Ids, points: Points, matrix: Matrix) -> None:
         """Remember from where the tracks are seen that were not seen before."""
@@ -189,21 +175,19 @@ class MonocularOdometry(Odometry):
         centre = -rotation.T @ translation
         rays = bearings(points, matrix) @ rotation
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        for track, ray in zip(ids.tolist(), rays, strict=True):
-            self._sights.setdefault(track, (centre, ray))
+        new = ~self._sights.has(ids)
+        centres = np.broadcast_to(centre, (int(new.sum()), 3))
+        self._sights.put(ids[new], np.column_stack([centres, rays[new]]))
 
     def _triangulate(self, tracks: Tracks, points: Points, matrix: Matrix) -> None:
         """Make landmarks of tracks that are seen from places far enough apart."""
         self._see(tracks.ids, points, matrix)
-        candidates = ~self._known(tracks.ids)
+        candidates = ~self.landmarks.has(tracks.ids)
         ids, points = tracks.ids[candidates], points[candidates]
         if not len(ids):
             return
         rotation, translation = self.pose
-        centres, rays0 = (
-            np.array(part)
-            for part in zip(*(self._sights[track] for track in ids.tolist()), strict=True)
-        )
+        centres, rays0 = np.split(self._sights.of(ids), 2, axis=1)
         rays1 = bearings(points, matrix) @ rotation
         rays1 /= np.linalg.norm(rays1, axis=1, keepdims=True)
         space, parallax_deg = _midpoints(centres, rays0, -rotation.T @ translation, rays1)
@@ -212,7 +196,7 @@ class MonocularOdometry(Odometry):
             errors <= self.config.max_reprojection_error_px
         )
         good &= ((space - centres) * rays0).sum(1) > 0
-        self._add(ids[good].tolist(), space[good])
+        self.landmarks.put(ids[good], space[good])
 
 
 def _resect(

@@ -27,7 +27,7 @@ from superglue_ros.drawing.colours import (
     match_colours,
 )
 from superglue_ros.drawing.layouts import Canvas, Image, arrange
-from superglue_ros.drawing.tails import Tails
+from superglue_ros.drawing.tails import Tails, split
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, FloatArray, Matches
 
@@ -128,10 +128,10 @@ class RerunLog:
         lines = np.stack([points[0][index0], points[1][index1]], axis=1)
         self._log_strips("pair/matches", lines if has_lines else lines[:0], shown.colours)
         if tails is not None:
-            size = features[1].image_size
-            paths = [canvas.place1.carry(path, size) for path in tails.paths]
+            places = canvas.place1.carry(tails.points, features[1].image_size)
             of_keypoint = keypoint_colours(len(features[1]), index1, shown.colours)
-            self._log_strips("pair/tracks", paths, of_keypoint[tails.keypoints])
+            strips = split(places, tails.lengths)
+            self._log_strips("pair/tracks", strips, of_keypoint[tails.keypoints])
         self._log_counts(matches, inliers, tails)
 
     def log_points(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from superglue_ros.cameras import Camera, Points
+from superglue_ros.track_table import TrackTable
 from superglue_ros.tracks import Tracks
 
 
@@ -13,7 +14,7 @@ class TrackMotion:
 
     def __init__(self) -> None:
         """Start without an earlier frame."""
-        self._rays_of: dict[int, Points] = {}
+        self._rays = TrackTable(2)
         self._stamp_sec = float("nan")
 
     def update(self, tracks: Tracks, stamp_sec: float, camera: Camera) -> tuple[Points, Points]:
@@ -32,11 +33,11 @@ class TrackMotion:
         (fx, _, cx), (_, fy, cy), _ = camera.matrix.tolist()
         rays = (ideal - (cx, cy)) / (fx, fy)
         elapsed_sec = stamp_sec - self._stamp_sec
-        ids = tracks.ids.tolist()
         velocities = np.zeros_like(rays)
         if elapsed_sec > 0:
-            for row, track in enumerate(ids):
-                velocities[row] = (rays[row] - self._rays_of.get(track, rays[row])) / elapsed_sec
-        self._rays_of = dict(zip(ids, rays, strict=True))
+            seen = self._rays.has(tracks.ids)
+            velocities[seen] = (rays[seen] - self._rays.of(tracks.ids[seen])) / elapsed_sec
+        self._rays = TrackTable(2)
+        self._rays.put(tracks.ids, rays)
         self._stamp_sec = stamp_sec
         return rays, velocities

@@ -46,7 +46,10 @@ class Tracks:
 
 @dataclass(eq=False)
 class _Table:
-    """The tracks that have not ended: (T,) ids, (T, 2) last or expected places, and counts."""
+    """The tracks that have not ended: (T,) ids, (T, 2) last or expected places, and counts.
+
+    The ids ascend, as new ones are larger than all before.
+    """
 
     ids: Ids
     points: FloatArray
@@ -168,9 +171,8 @@ class Tracker:
     def _see(self, stamp_sec: float, points: FloatArray, ids: Ids) -> Ids:
         """Take a frame whose keypoints have these ids; returns the tracks that ended."""
         table = self._table
-        row_of = {track: row for row, track in enumerate(table.ids.tolist())}
         keypoints = np.flatnonzero(ids >= 0)
-        rows = np.array([row_of[track] for track in ids[keypoints].tolist()], int)
+        rows = np.searchsorted(table.ids, ids[keypoints])
         lost = np.ones(len(table.ids), bool)
         lost[rows] = False
         expected = _carried(table.points, points[keypoints] - table.points[rows], rows, lost)
@@ -199,13 +201,11 @@ class Tracker:
     def _seen(self, stamp_sec: float, points: FloatArray, ended: Ids) -> Tracks:
         ids = self._frames[stamp_sec]
         keypoints = np.flatnonzero(ids >= 0).astype(np.int32)
-        length_of = dict(zip(self._table.ids.tolist(), self._table.lengths.tolist(), strict=True))
-        lengths = [length_of[track] for track in ids[keypoints].tolist()]
         return Tracks(
             ids[keypoints],
             keypoints,
             np.asarray(points[keypoints], np.float32),
-            np.array(lengths, np.int32),
+            self._table.lengths[np.searchsorted(self._table.ids, ids[keypoints])],
             ended,
         )
 

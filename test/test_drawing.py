@@ -221,7 +221,7 @@ def test_what_large_images_show_keeps_its_place_in_a_small_picture() -> None:
 
 def test_a_tail_leads_to_the_point_and_fades_towards_the_past() -> None:
     path = np.array([[100, 200], [150, 200], [200, 200], [250, 200]], np.float32)
-    tails = Tails(np.array([0], np.int32), [path])
+    tails = Tails(np.array([0], np.int32), path, np.array([len(path)]))
     picture = draw_matches(
         GREY,
         GREY,
@@ -354,7 +354,11 @@ def a_picture_of_everything(config: DrawingConfig) -> np.ndarray:
         matches(partners, np.linspace(0.1, 1, 20).tolist(), 20),
         config,
         inliers=np.arange(16) % 6 > 0,
-        tails=Tails(np.arange(16, dtype=np.int32), [point + steps for point in points1[:16]]),
+        tails=Tails(
+            np.arange(16, dtype=np.int32),
+            np.concatenate([point + steps for point in points1[:16]]),
+            np.full(16, len(steps)),
+        ),
     )
 
 

@@ -64,7 +64,8 @@ def rgba(colour: np.ndarray) -> int:
 
 def test_a_pair_is_on_the_time_line_with_its_keypoints_matches_and_tracks(tmp_path: Path) -> None:
     path = tmp_path / "pair.rrd"
-    tails = Tails(np.array([0], np.int32), [np.array([[120, 170], [150, 180]], np.float32)])
+    track = np.array([[120, 170], [150, 180]], np.float32)
+    tails = Tails(np.array([0], np.int32), track, np.array([2]))
     with RerunLog(str(path)) as log:
         log.log_pair(
             (GREY, GREY),

@@ -17,7 +17,7 @@ from superglue_ros.drawing.colours import (
 from superglue_ros.drawing.layouts import BgrImage, Canvas, Image, arrange
 from superglue_ros.drawing.marks import Pen
 from superglue_ros.drawing.panel import draw_panel
-from superglue_ros.drawing.tails import Tails
+from superglue_ros.drawing.tails import Tails, split
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, FloatArray, IndexArray, Matches
 
@@ -122,8 +122,8 @@ def _draw_tails(
 ) -> None:
     """Each tail in the colour of its keypoint's match."""
     of_keypoint = keypoint_colours(len(features1), matches.pairs[:, 1], colours.colours)
-    paths = [canvas.place1.carry(path, features1.image_size) for path in tails.paths]
-    pen.tails(paths, of_keypoint[tails.keypoints])
+    points = canvas.place1.carry(tails.points, features1.image_size)
+    pen.tails(split(points, tails.lengths), of_keypoint[tails.keypoints])
 
 
 def _draw_matches(

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superglue_ros.features import FloatArray, IndexArray
+from superglue_ros.track_table import TrackTable
 from superglue_ros.tracks import Tracks
 
 TAIL_FRAMES = 20
 """Sightings of a track that its tail goes back."""
 
 _MAX_TRACKS = 50_000  # the end of a track may be lost with its message
+_COLUMNS = 2 + 2 * TAIL_FRAMES  # the last update, the length, and x, y of each sighting
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +26,23 @@ class Tails:
 
     Attributes:
         keypoints: (T,) int32, which keypoints of the frame the tracks are.
-        paths: For each track (L, 2) float32 in pixels, its last sighting, in this frame, at the
-            end; L is 1 where the track is new.
+        points: (P, 2) float32 in pixels, the sightings of one track after the other; of each the
+            last one, which is in this frame, at the end.
+        lengths: (T,) int, how many of them are of each track; 1 where it is new.
     """
 
     keypoints: IndexArray
-    paths: list[FloatArray]
+    points: FloatArray
+    lengths: NDArray[np.int_]
 
     def __len__(self) -> int:
         """The number of tracks."""
-        return len(self.paths)
+        return len(self.lengths)
+
+    @property
+    def paths(self) -> list[FloatArray]:
+        """For each track the (L, 2) points."""
+        return split(self.points, self.lengths)
 
 
 class TrackTails:
@@ -41,31 +50,43 @@ class TrackTails:
 
     def __init__(self) -> None:
         """Start without a past."""
-        self._paths: dict[int, FloatArray] = {}
+        self._updates = 0
+        self._past = TrackTable(_COLUMNS, np.float32)
 
     def update(self, tracks: Tracks) -> Tails:
         """Take the tracks of the next frame; those that have ended are forgotten."""
-        for track in tracks.ended.tolist():
-            self._paths.pop(track, None)
-        paths = []
-        for track, point in zip(tracks.ids.tolist(), tracks.points, strict=True):
-            before = self._paths.pop(track, np.zeros((0, 2), np.float32))
-            paths.append(np.concatenate([before[1 - TAIL_FRAMES :], point[None]]))
-            self._paths[track] = paths[-1]  # now the newest
-        while len(self._paths) > _MAX_TRACKS:
-            del self._paths[next(iter(self._paths))]
-        return Tails(tracks.keypoints, paths)
+        self._updates += 1
+        self._past.drop(tracks.ended)
+        rows = np.zeros((len(tracks.ids), _COLUMNS), np.float32)
+        known = self._past.has(tracks.ids)
+        rows[known] = self._past.of(tracks.ids[known])
+        rows[:, 0] = self._updates
+        rows[:, 1] = np.minimum(rows[:, 1] + 1, TAIL_FRAMES)
+        rows[:, 2:] = np.column_stack([rows[:, 4:], tracks.points])
+        self._past.put(tracks.ids, rows)
+        if len(self._past) > _MAX_TRACKS:
+            oldest = np.argsort(self._past.rows[:, 0], kind="stable")[:-_MAX_TRACKS]
+            self._past.drop(self._past.ids[oldest])
+        lengths = rows[:, 1].astype(int)
+        is_sighting = np.arange(TAIL_FRAMES) >= TAIL_FRAMES - lengths[:, None]
+        points = rows[:, 2:].reshape(-1, TAIL_FRAMES, 2)[is_sighting]
+        return Tails(tracks.keypoints, points, lengths)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on from here."""
-        paths = list(self._paths.values())
         return {
-            "ids": np.array(list(self._paths), np.int64),
-            "lengths": np.array([len(path) for path in paths], np.int64),
-            "points": np.concatenate([np.zeros((0, 2), np.float32), *paths]),
+            "updates": np.array(self._updates),
+            "ids": self._past.ids,
+            "rows": self._past.rows,
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from where a state was taken."""
-        paths = np.split(state["points"], np.cumsum(state["lengths"]))[:-1]
-        self._paths = dict(zip(state["ids"].tolist(), paths, strict=True))
+        self._updates = int(state["updates"])
+        self._past = TrackTable(_COLUMNS, np.float32)
+        self._past.put(np.array(state["ids"]), np.array(state["rows"]))
+
+
+def split(points: FloatArray, lengths: NDArray[np.int_]) -> list[FloatArray]:
+    """(P, 2) points in pieces of these lengths, one after the other."""
+    return np.split(points, np.cumsum(lengths)[:-1]) if len(lengths) else []
