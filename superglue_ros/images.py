@@ -42,23 +42,33 @@ def read_image(path: Path) -> GreyImage:
     return np.asarray(decoded, dtype=np.uint8)
 
 
+def check_image_name(path: Path) -> None:
+    """Raise InputError where the ending of a name is that of no image format."""
+    _encoded(path, np.zeros((8, 8), np.uint8))
+
+
 def write_image(path: Path, image: GreyImage) -> None:
     """Write an image file, grey or (H, W, 3) BGR, making its folder.
 
     Raises:
         InputError: The ending names no image format, or the file cannot be written.
     """
+    data = _encoded(path, image)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _encoded(path: Path, image: GreyImage) -> bytes:
     try:
         encoded, data = cv2.imencode(path.suffix, image)
     except cv2.error:
         encoded = False
     if not encoded:
         raise InputError(f"cannot write {path} as an image; let its name end in .png or .jpg")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    return bytes(data)
 
 
 def check_grey(image: GreyImage) -> None:

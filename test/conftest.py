@@ -22,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fault-frames", type=int, default=200, help="frames that test_faults.py plays"
     )
+    parser.addoption(
+        "--memory-frames", type=int, default=200, help="frames that test_memory.py matches"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from superglue_ros.benchmark import growth, plot, run
+from superglue_ros.benchmark.conditions import Condition
 from superglue_ros.benchmark.floor import Ceilings, Work, superglue_work, superpoint_work
 from superglue_ros.benchmark.measure import in_turns
-from superglue_ros.benchmark.results import Row
+from superglue_ros.benchmark.plan import Plan
+from superglue_ros.benchmark.results import Results, Row
 from superglue_ros.benchmark.weights import every_layer
+from superglue_ros.cli.bench_tables import print_results
 from superglue_ros.cli.main import main
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights.loading import load_superglue
@@ -98,7 +103,7 @@ def test_the_file_has_every_condition_and_contender(
 ) -> None:
     assert main(short(tmp_path / "bench.json")) == 0
     content = json.loads((tmp_path / "bench.json").read_text())
-    assert content["format"] == 1
+    assert content["format"] == 2
     assert content["complete"]
     assert {"date", "processor", "cores", "threads", "torch"} <= set(content["machine"])
     assert set(content["ceilings"]["cpu"]) == {"gflops", "memory_gb_s", "cache_gb_s"}
@@ -112,21 +117,68 @@ def test_the_file_has_every_condition_and_contender(
         assert row.per_second == pytest.approx(1e3 * row.batch / row.p50_ms)
     ours = [row for row in rows if row.contender == "superglue_ros" and row.stage != "extract"]
     assert [row.same_matches for row in ours] == [1.0, 1.0] or ours[1].same_matches is None
-    assert "superglue_ros (torch)" in capsys.readouterr().out
+    assert "ours, torch" in capsys.readouterr().out
+
+
+class Interrupted:
+    """A benchmark that Ctrl-C, or something else, ends after its first condition."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+        self._rows = [growth_row("keypoints", 64, 1.0)]
+
+    def rows(self, condition: Condition, on_run: Callable[[float], None]) -> list[Row]:
+        if not self._rows:
+            raise self._error
+        on_run(1.0)
+        return [self._rows.pop()]
 
 
 def test_an_interrupted_benchmark_gives_what_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def rows(self: run.Bench) -> Iterator[Row]:
-        yield growth_row("keypoints", 64, 1.0)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run.Bench, "rows", rows)
-    assert main(short(tmp_path / "bench.json")) == 0
+    monkeypatch.setattr(run, "Bench", lambda *_: Interrupted(KeyboardInterrupt()))
+    assert main(short(tmp_path / "bench.json")) == 130
     content = json.loads((tmp_path / "bench.json").read_text())
     assert not content["complete"]
     assert len(content["rows"]) == 1
+    printed = capsys.readouterr()
+    assert "interrupted" in printed.err
+    assert "64 keypoints" in printed.out
+
+
+def test_what_the_device_has_no_room_for_is_left_out_and_the_rest_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Interrupted(torch.cuda.OutOfMemoryError("no room for 20 GiB"))
+    monkeypatch.setattr(run, "Bench", lambda *_: bench)
+    assert main(short(tmp_path / "bench.json")) == 0
+    content = json.loads((tmp_path / "bench.json").read_text())
+    assert content["complete"]
+    assert len(content["rows"]) == 1
+    pair, extract = content["left_out"]
+    assert pair == "pair 64x48, 64 keypoints: cpu: no room for 20 GiB"
+    assert extract.startswith("extract 64x48")
+    assert f"not measured: {pair}" in capsys.readouterr().out
+
+
+def test_what_is_done_is_told_by_what_it_costs() -> None:
+    plan = Plan(keypoints=(64, 128), sizes=((64, 48),), batches=(1,), engines=("torch",), repeats=1)
+    told: list[tuple[str, float]] = []
+    run.run(dataclasses.replace(plan, peers=False), Results(), lambda *one: told.append(one))
+    texts, shares = zip(*told, strict=True)
+    assert shares == tuple(sorted(shares))
+    assert shares[-1] == pytest.approx(1.0)
+    assert list(dict.fromkeys(texts)) == [
+        "match, 64 keypoints",
+        "pair 64x48, 64 keypoints",
+        "match, 128 keypoints",
+        "pair 64x48, 128 keypoints",
+        "extract 64x48, 128 keypoints",
+    ]
+    steps = dict(zip(texts, shares, strict=True))  # the last share of each
+    matching = steps["match, 64 keypoints"]
+    assert steps["match, 128 keypoints"] - steps["pair 64x48, 64 keypoints"] > matching
 
 
 @pytest.mark.parametrize(
@@ -135,17 +187,61 @@ def test_an_interrupted_benchmark_gives_what_it_has(
         (["--sizes", "640"], "'640' is not WIDTHxHEIGHT"),
         (["--sizes", "641x480"], "multiples of 8"),
         (["--keypoints", "0"], "not a whole number above 0"),
+        (["--keypoints", "99999"], "max_keypoints must be in the range 1 to 16384, got 99999"),
         (["--engines", "magic"], "invalid choice"),
+        (["--devices", "gpu"], "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
         (["--topic", "/camera"], "--topic has no effect without --bag"),
+        (["--bag", "x", "--sizes", "64x48"], "--sizes has no effect with --bag"),
+        (["--bag", "x", "--no-peers"], "--peers has no effect with --bag"),
+        (["--bag", "x"], "there is no bag x"),
+        (["--ros", "--batches", "2"], "--batches has no effect with --ros"),
+        (["--ros", "--bag", "x"], "not allowed with"),
+        (["--plot", "x.png", "--engines", "torch", "fused"], "--engines takes one value"),
+        (["--plot", "x.txt"], "cannot write x.txt as an image"),
+        (["--json", "/proc/none/x.json"], "cannot write /proc/none/x.json"),
     ],
 )
-def test_what_cannot_be_measured_is_one_line(
-    flags: list[str], text: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_measured_is_one_line_before_anything_is_measured(
+    flags: list[str],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(run, "run", lambda *_: pytest.fail("something was measured"))
+    monkeypatch.setattr(growth, "run", lambda *_: pytest.fail("something was measured"))
     assert main(["bench", *flags]) == 2
-    error = capsys.readouterr().err
+    error = capsys.readouterr().err.strip()
     assert text in error
-    assert error.count("\n") == 1
+    assert "\n" not in error
+
+
+def test_a_file_of_an_earlier_run_is_kept_until_there_are_new_figures(tmp_path: Path) -> None:
+    earlier = tmp_path / "bench.json"
+    earlier.write_text("earlier")
+    assert main(["bench", "--bag", str(tmp_path / "none"), "--json", str(earlier)]) == 2
+    assert earlier.read_text() == "earlier"
+
+
+def test_the_tables_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    row = dataclasses.replace(
+        growth_row("keypoints", 2048, 12345.6),
+        stage="pair",
+        batch=4,
+        width=1280,
+        height=960,
+        engine="onnxruntime",
+        precision="fp16",
+        floor_ms=4321.0,
+        cpu_ms=23456.7,
+        same_matches=1.0,
+    )
+    sift = dataclasses.replace(row, contender="SIFT, brute force", floor_ms=0.0, same_matches=None)
+    axes = [growth_row(axis, 2048, 12345.6) for axis in plot.AXES]
+    print_results(Results(rows=[row, sift, *axes]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("ours, onnxruntime fp16" in line and "100.0%" in line for line in lines)
+    assert any("12346" in line and "23457" in line for line in lines)
 
 
 def growth_row(axis: str, value: int, p50_ms: float) -> Row:
@@ -169,25 +265,40 @@ def growth_row(axis: str, value: int, p50_ms: float) -> Row:
 
 
 def test_growth_is_drawn_with_a_panel_for_each_axis(tmp_path: Path) -> None:
-    rows = [growth_row(axis, value, 3.0 * value) for axis in plot.AXES for value in (1, 2, 4)]
+    rows = [growth_row(axis, value, 3.0 * value) for axis in plot.AXES for value in (1, 4, 2)]
     plot.plot_growth(rows, tmp_path / "growth.png")
-    picture = cv2.imread(str(tmp_path / "growth.png"))
-    quarters = [
-        half for side in (picture[:360], picture[360:]) for half in (side[:, :560], side[:, 560:])
-    ]
+    picture = cv2.imread(str(tmp_path / "growth.png"))[64:]
+    quarters = [half for side in np.split(picture, 2) for half in (side[:, :560], side[:, 560:])]
     for quarter in quarters:
         blue = (quarter == (176, 96, 24)).all(axis=2)
-        ys, xs = blue[60:300, 80:480].nonzero()
+        ys, xs = blue[70:320, 80:480].nonzero()
         assert len(ys) > 100  # a line,
         assert ys[xs < 150].mean() > ys[xs > 350].mean()  # that rises
 
 
-def test_a_point_of_growth_is_measured_in_a_process_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    points = (growth.Point("keypoints", keypoints=32), growth.Point("cameras", 32, 64, 48, 2))
-    monkeypatch.setattr(growth, "POINTS", points)
-    weights = every_layer(tmp_path / "w.safetensors")
-    rows = list(growth.measure_growth("cpu", weights, lambda _: None))
-    assert [row.stage for row in rows] == ["growth with keypoints", "growth with cameras"]
-    assert all(row.peak_mib > 50 for row in rows)
+def test_each_point_of_growth_is_measured_in_a_process_of_its_own() -> None:
+    plan = Plan(keypoints=(32,), sizes=((64, 48),), batches=(2,), engines=("torch",), repeats=1)
+    results, shares = Results(), []
+    growth.run(
+        dataclasses.replace(plan, precisions=("fp32",)),
+        results,
+        lambda _, share: shares.append(share),
+    )
+    assert [(row.stage, row.keypoints, row.width, row.batch) for row in results.rows] == [
+        ("growth with keypoints", 32, 640, 1),
+        ("growth with size", 1024, 64, 1),
+        ("growth with batch", 1024, 640, 2),
+        ("growth with cameras", 1024, 640, 2),
+    ]
+    assert all(row.peak_mib > 50 and row.engine == "torch" for row in results.rows)
+    assert shares == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_point_whose_process_fails_is_left_out() -> None:
+    plan = Plan(keypoints=(32,), sizes=(), batches=(), devices=("cuda:99",), engines=("torch",))
+    results = Results()
+    growth.run(plan, results)
+    assert not results.rows
+    (line,) = results.left_out
+    assert "keypoints=32" in line
+    assert "cuda:99" in line

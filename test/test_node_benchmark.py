@@ -18,21 +18,33 @@ def test_latency_is_what_the_networks_take_and_what_is_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    options = ["bench", "--ros", "--keypoints", "64", "--sizes", "160x120", "--devices", "cpu"]
-    assert main([*options, "--repeats", "1", "--json", str(tmp_path / "ros.json")]) == 0
+    options = ["bench", "--ros", "--keypoints", "48", "64", "--sizes", "160x120"]
+    options += ["--devices", "cpu", "--engines", "torch", "--repeats", "3"]
+    assert main([*options, "--json", str(tmp_path / "ros.json")]) == 0
     content = json.loads((tmp_path / "ros.json").read_text())
     assert content["complete"]
-    stages = {row["stage"]: StageRow(**row) for row in content["stages"]}
-    # 64 keypoints with 256 floats each, and in matches 3 + 3 floats and 2 indices and 2 scores each
-    assert stages["serialise features"].size_bytes == pytest.approx(64 * 259 * 4, abs=200)
-    assert stages["serialise matches"].size_bytes == pytest.approx(64 * 10 * 4, abs=300)
-    assert stages["decode bgr8"].size_bytes == 160 * 120 * 3
+    stages = {(row["stage"], row["keypoints"]): StageRow(**row) for row in content["stages"]}
+    for count in (48, 64):
+        # keypoints with 256 floats each; in matches 3 + 3 floats, 2 indices and 2 scores each
+        features = stages["serialise features", count]
+        assert features.size_bytes == pytest.approx(count * 259 * 4, abs=200)
+        matches = stages["serialise matches", count]
+        assert matches.size_bytes == pytest.approx(count * 10 * 4, abs=300)
+    assert stages["decode bgr8", 0].size_bytes == 160 * 120 * 3
     assert all(0 < row.p50_ms <= row.p95_ms for row in stages.values())
     nodes = [NodeRow(**row) for row in content["nodes"]]
-    assert [row.name for row in nodes] == list(benchmark.ARRANGEMENTS)
+    wanted = [(count, name) for count in (48, 64) for name in benchmark.ARRANGEMENTS]
+    assert [(row.keypoints, row.name) for row in nodes] == wanted
     for row in nodes:
-        assert row.frames == 4
-        assert 0 < row.networks_p50_ms < row.latency_p50_ms <= row.latency_p95_ms
-        assert row.inside_p50_ms > 0
-        assert 1000 < row.matches_bytes < 64 * 10 * 4 + 300
-    assert "pipeline_node" in capsys.readouterr().out
+        assert (row.frames, row.width, row.height, row.engine) == (3, 160, 120, "torch")
+        assert row.latency_p50_ms <= row.latency_p95_ms <= row.latency_p99_ms
+        assert row.extract_p50_ms > 0
+        assert row.match_p50_ms > 0
+        assert 0 < row.decode_p50_ms + row.publish_p50_ms < row.inside_p50_ms < row.latency_p50_ms
+        assert row.images_bytes == pytest.approx(2 * 160 * 120, abs=300)
+        assert 1000 < row.matches_bytes < row.keypoints * 10 * 4 + 300
+        if row.name == "pipeline_node":
+            assert row.features_bytes == 0
+        else:  # of two images, with as many keypoints as there are in them
+            assert 1e4 < row.features_bytes < 2 * (row.keypoints * 259 * 4 + 300)
+    assert "superglue_node" in capsys.readouterr().out

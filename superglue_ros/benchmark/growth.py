@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,15 @@ import torch
 
 from superglue_ros.benchmark.contenders import Ours, Task
 from superglue_ros.benchmark.measure import in_turns
-from superglue_ros.benchmark.results import Row
-from superglue_ros.benchmark.run import figures, stereo_images
+from superglue_ros.benchmark.plan import Plan
+from superglue_ros.benchmark.results import Results, Row, describe_machine
+from superglue_ros.benchmark.run import OnProgress, figures, stereo_images
+from superglue_ros.benchmark.weights import every_layer
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
-from superglue_ros.errors import InputError
 from superglue_ros.inference.device import select_device
 from superglue_ros.inference.engines.samples import sample_pair
 
 KIBIBYTES = 1024
-_REPEATS = 5
 
 
 @dataclass(frozen=True)
@@ -44,51 +45,58 @@ class Point:
     batch: int = 1
 
 
-POINTS = (
-    *(Point("keypoints", keypoints=count) for count in (256, 512, 1024, 2048)),
-    *(
-        Point("size", width=width, height=height)
-        for width, height in ((320, 240), (640, 480), (960, 720), (1280, 960))
-    ),
-    *(Point("batch", batch=count) for count in (1, 2, 4, 8)),
-    *(Point("cameras", batch=count) for count in (1, 2, 4)),
-)
+def points(plan: Plan) -> list[Point]:
+    """The values of a plan, each as the only one that differs from what a `Point` is by itself."""
+    return [
+        *(Point("keypoints", keypoints=count) for count in plan.keypoints),
+        *(Point("size", width=width, height=height) for width, height in plan.sizes),
+        *(Point(axis, batch=count) for axis in ("batch", "cameras") for count in plan.batches),
+    ]
 
 
-def measure_growth(device: str, weights: str, on_point: Callable[[str], None]) -> Iterator[Row]:
-    """Measure each of `POINTS`.
+def run(plan: Plan, results: Results, on_progress: OnProgress = lambda *_: None) -> None:
+    """Measure each of `points` on the plan's first device, and add the rows as they come.
+
+    A point whose process fails, for want of memory say, is left out.
 
     Args:
-        device: As the setting.
-        weights: Path of SuperGlue weights.
-        on_point: Called after each with what was measured.
-
-    Raises:
-        InputError: A process failed.
+        plan: What to measure.
+        results: Is filled; what it holds when this is interrupted is whole as far as it goes.
+        on_progress: Called before each point and after the last.
     """
-    for point in POINTS:
-        argument = json.dumps({"point": asdict(point), "device": device, "weights": weights})
-        done = subprocess.run(
-            [sys.executable, "-m", "superglue_ros.benchmark.growth", argument],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise InputError(f"{point} failed: {done.stderr.strip().splitlines()[-1:]}")
-        on_point(f"growth with {point.axis}")
-        yield Row(**json.loads(done.stdout.splitlines()[-1]))
+    results.machine = describe_machine()
+    wanted = points(plan)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = every_layer(Path(folder) / "superglue.safetensors")
+        for index, point in enumerate(wanted):
+            on_progress(f"growth with {point.axis}", index / len(wanted))
+            argument = {"point": asdict(point), "plan": asdict(plan), "weights": weights}
+            done = subprocess.run(
+                [sys.executable, "-m", "superglue_ros.benchmark.growth", json.dumps(argument)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+                results.left_out.append(f"{point}: {last[0]}")
+            else:
+                results.rows.append(Row(**json.loads(done.stdout.splitlines()[-1])))
+    on_progress("growth", 1.0)
 
 
-def _measure(point: Point, device: torch.device, weights: str) -> Row:
+def _measure(point: Point, plan: Plan, weights: str) -> Row:
     """Measure one point in this process, which has done nothing else."""
+    device = select_device(plan.devices[0])
+    how: dict[str, Any] = {"device": str(device), "engine": plan.engines[0]}
+    how["precision"] = plan.precisions[0]
     ours = Ours(
         Task(
-            SuperPointConfig(max_keypoints=point.keypoints, device=str(device), resize=0),
-            SuperGlueConfig(weights=weights, device=str(device)),
+            SuperPointConfig(max_keypoints=point.keypoints, resize=0, **how),
+            SuperGlueConfig(weights=weights, **how),
         )
     )
-    timings = in_turns({"": _function(point, ours, device)}, _REPEATS, device)[""]
+    timings = in_turns({"": _function(point, ours, device)}, plan.repeats, device)[""]
     return Row(
         stage=f"growth with {point.axis}",
         contender=ours.name,
@@ -132,7 +140,7 @@ def _peak_mebibytes(device: torch.device) -> float:
 
 def _main(argument: str) -> None:
     given: dict[str, Any] = json.loads(argument)
-    row = _measure(Point(**given["point"]), select_device(given["device"]), given["weights"])
+    row = _measure(Point(**given["point"]), Plan(**given["plan"]), given["weights"])
     print(json.dumps(asdict(row)))
 
 

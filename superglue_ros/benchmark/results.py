@@ -7,6 +7,8 @@ import datetime
 import os
 import platform
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 
 from superglue_ros.installation import version
 
-FORMAT = 1
+FORMAT = 2
 """Number of the layout of the JSON file; it changes where a field changes its meaning."""
 
 
@@ -69,13 +71,17 @@ class StageRow:
 
     Attributes:
         stage: What was done.
-        keypoints: Of an image.
+        width: Width of the image in pixels; 0 where it does not matter.
+        height: Its height.
+        keypoints: Of an image; 0 where they do not matter.
         size_bytes: Of the message or image; 0 where it does not matter.
         p50_ms: Median duration, in milliseconds.
         p95_ms: 95th percentile.
     """
 
     stage: str
+    width: int
+    height: int
     keypoints: int
     size_bytes: int
     p50_ms: float
@@ -88,28 +94,81 @@ class NodeRow:
 
     Attributes:
         name: The nodes.
-        frames: Pairs that were timed.
+        engine: As the setting.
+        precision: As the setting.
+        device: As the setting.
+        width: Width of the images in pixels.
+        height: Their height.
+        keypoints: Of an image, at most.
+        frames: Pairs that were timed, one after the other.
         latency_p50_ms: From before the images are published until the matches have come.
         latency_p95_ms: 95th percentile.
-        networks_p50_ms: What the nodes say of extracting and matching.
-        beside_p50_ms: What is left of the latency: decoding, messages, transport, waiting.
+        latency_p99_ms: 99th percentile.
+        decode_p50_ms: What the nodes say of decoding, all of them together; so with the next ones.
+        extract_p50_ms: Of extracting; 0 where both networks run in one go.
+        match_p50_ms: Of matching.
+        publish_p50_ms: Of filling the messages and publishing them.
+        beside_p50_ms: Latency less extracting and matching: messages, transport, waiting.
         beside_p95_ms: 95th percentile.
-        inside_p50_ms: What is left of it within the nodes, from the arrival of the last message of
-            a frame until its results are published.
+        inside_p50_ms: What of it is within the nodes, from the arrival of the last message of a
+            frame until its results are published.
         executor_cpu_ms: Processor time of the nodes' executors for a pair.
-        matches_bytes: Size of the Matches message on the wire.
+        images_bytes: Size of both Image messages on the wire.
+        features_bytes: Of both Features messages; 0 where there are none.
+        matches_bytes: Of the Matches message.
     """
 
     name: str
+    engine: str
+    precision: str
+    device: str
+    width: int
+    height: int
+    keypoints: int
     frames: int
     latency_p50_ms: float
     latency_p95_ms: float
-    networks_p50_ms: float
+    latency_p99_ms: float
+    decode_p50_ms: float
+    extract_p50_ms: float
+    match_p50_ms: float
+    publish_p50_ms: float
     beside_p50_ms: float
     beside_p95_ms: float
     inside_p50_ms: float
     executor_cpu_ms: float
+    images_bytes: int
+    features_bytes: int
     matches_bytes: int
+
+
+@dataclass(frozen=True)
+class BagRow:
+    """Matching over a bag beside its networks alone.
+
+    Attributes:
+        engine: What ran the networks.
+        precision: As the setting.
+        device: Where they ran.
+        keypoints: Of an image, at most.
+        batch: Frames that were extracted from at once.
+        frames: Frames of a round.
+        rounds: How often it was measured.
+        run_hz: Frames a second from bag to bag, the median over the rounds.
+        networks_hz: Of the networks alone.
+        share: Median of the former over the latter.
+    """
+
+    engine: str
+    precision: str
+    device: str
+    keypoints: int
+    batch: int
+    frames: int
+    rounds: int
+    run_hz: float
+    networks_hz: float
+    share: float
 
 
 @dataclass
@@ -122,6 +181,8 @@ class Results:
         rows: The figures.
         stages: Of messages.
         nodes: Of nodes.
+        bags: Of bags.
+        left_out: What was not measured, and why.
         complete: Whether the benchmark came to its end.
     """
 
@@ -130,7 +191,14 @@ class Results:
     rows: list[Row] = field(default_factory=list)
     stages: list[StageRow] = field(default_factory=list)
     nodes: list[NodeRow] = field(default_factory=list)
+    bags: list[BagRow] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     complete: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many rows there are by now."""
+        return len(self.rows) + len(self.stages) + len(self.nodes) + len(self.bags)
 
     def to_json(self) -> dict[str, Any]:
         """For the JSON file."""
@@ -149,6 +217,8 @@ def describe_machine() -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+    if find_spec("onnxruntime"):
+        described["onnxruntime"] = import_module("onnxruntime").__version__
     if torch.cuda.is_available():
         described["gpu"] = torch.cuda.get_device_name()
     return described

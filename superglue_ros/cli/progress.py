@@ -9,7 +9,9 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -33,4 +35,18 @@ def frames_progress(*, disable: bool) -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=disable,
+    )
+
+
+def share_progress() -> Progress:
+    """A bar of shares of one, with the time taken and the time left, on stderr."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        speed_estimate_period=3600,  # steps differ: what is left is told by all that was done
     )

@@ -1,44 +1,37 @@
 """What the nodes take beside the networks: latency, the executor's time, bytes on the wire.
 
 The nodes run as processes of their own, as they do on a robot, and a stereo pair is sent when the
-one before is answered.
+one before is answered. `benchmark_messages` times what is done to messages in one process.
 """
 
 from __future__ import annotations
 
-import array
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from sensor_msgs.msg import Image
 
 from superglue_ros.benchmark.measure import Timings
-from superglue_ros.benchmark.results import NodeRow, StageRow
+from superglue_ros.benchmark.plan import Plan
+from superglue_ros.benchmark.results import NodeRow, Results, describe_machine
+from superglue_ros.benchmark.run import OnProgress, stereo_images
 from superglue_ros.demo.processes import NodeCommand, NodeError, NodeProcesses
-from superglue_ros.features import Features, GreyImage, Matches
-from superglue_ros.image_decoding import image_decoder
+from superglue_ros.features import GreyImage
 from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.msg import Timing
-from superglue_ros.nodes.conversions import (
-    features_from_message,
-    features_to_message,
-    image_to_message,
-    matches_from_message,
-    matches_to_message,
-)
+from superglue_ros.nodes.benchmark_messages import grey_message, measure_images, measure_messages
 from superglue_ros.nodes.playback import ros_session
 from superglue_ros.synchroniser import header_nanoseconds
 
@@ -48,89 +41,95 @@ ARRANGEMENTS = {
     "superpoint_node + superglue_node": ("superpoint_node", "superglue_node"),
 }
 
-_NETWORK_STAGES = ("extract", "match")
+_STAGES = ("decode", "extract", "match", "publish")
 _START_TIMEOUT_SEC = 120.0
 _ANSWER_TIMEOUT_SEC = 60.0
 _WARM_UP_FRAMES = 2
 _SPIN_SEC = 0.05
+_MESSAGE_REPEATS = 200
 
 
-def measure_stages(images: Sequence[GreyImage], keypoints: int, repeats: int) -> list[StageRow]:
-    """Time what happens to messages, in this process.
-
-    Args:
-        images: (H, W) uint8; the first one is decoded.
-        keypoints: Of each image.
-        repeats: How often each is done.
-    """
-    features, matches = _results(keypoints)
-    colour = image_to_message(cv2.cvtColor(images[0], cv2.COLOR_GRAY2BGR), Header())
-    jpeg = CompressedImage(format="jpeg", data=cv2.imencode(".jpg", images[0])[1].tobytes())
-    grey = _grey_message(images[0])
-    decoder, header = image_decoder(), Header()
-    described = features_to_message(features, header)
-    found = matches_to_message(matches, (features, features), (header, header))
-    wire = {name: serialize_message(m) for name, m in (("features", described), ("matches", found))}
-    stages: dict[str, tuple[Callable[[], object], int]] = {
-        "decode mono8": (lambda: decoder.decode(grey), len(grey.data)),
-        "decode bgr8": (lambda: decoder.decode(colour), len(colour.data)),
-        "decode jpeg": (lambda: decoder.decode(jpeg), len(jpeg.data)),
-        "fill features": (lambda: features_to_message(features, header), 0),
-        "read features": (lambda: features_from_message(described), 0),
-        "fill matches": (
-            lambda: matches_to_message(matches, (features, features), (header, header)),
-            0,
-        ),
-        "read matches": (lambda: matches_from_message(found), 0),
-        "serialise features": (lambda: serialize_message(described), len(wire["features"])),
-        "serialise matches": (lambda: serialize_message(found), len(wire["matches"])),
-        "deserialise features": (
-            lambda: deserialize_message(wire["features"], FeaturesMessage),
-            len(wire["features"]),
-        ),
-    }
-    return [
-        StageRow(name, keypoints, size, *_timed(function, repeats))
-        for name, (function, size) in stages.items()
-    ]
-
-
-def measure_nodes(
-    images: Sequence[GreyImage],
-    parameters: Mapping[str, Any],
-    frames: int,
-    on_frame: Callable[[str], None],
-) -> list[NodeRow]:
-    """Time a stereo pair through each of `ARRANGEMENTS`.
+def run(plan: Plan, results: Results, on_progress: OnProgress = lambda *_: None) -> None:
+    """Measure messages of each size and count, and nodes under every combination of a plan.
 
     Args:
-        images: Left and right, (H, W) uint8.
-        parameters: Of all nodes, as far as they have them.
-        frames: How many pairs are timed.
-        on_frame: Called after each with the arrangement's name.
+        plan: What to measure.
+        results: Is filled; what it holds when this is interrupted is whole as far as it goes.
+        on_progress: Called before each start of nodes and after each frame.
 
     Raises:
         NodeError: A node ended, or did not answer.
         InputError: A node's executable is not there.
     """
-    rows = []
-    for name, executables in ARRANGEMENTS.items():
-        commands = [
-            NodeCommand(one, NAMESPACE, {**parameters, "mode": "stereo", "qos": "reliable"})
-            for one in executables
-        ]
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            ros_session(),
-            NodeProcesses(commands, Path(folder)) as processes,
-        ):
-            client = _Client(images, processes, len(commands))
-            try:
-                client.connect()
-                rows.append(client.measure(name, frames, lambda name=name: on_frame(name)))  # type: ignore[misc]
-            finally:
-                client.close()
-    return rows
+    results.machine = describe_machine()
+    for size in plan.sizes:
+        results.stages += measure_images(stereo_images(size)[0], _MESSAGE_REPEATS)
+    for count in plan.keypoints:
+        results.stages += measure_messages(count, _MESSAGE_REPEATS)
+    combinations = list(
+        product(
+            plan.sizes, plan.keypoints, plan.devices, plan.engines, plan.precisions, ARRANGEMENTS
+        )
+    )
+    for index, (size, count, device, engine, precision, name) in enumerate(combinations):
+
+        def on_frame(frames: int, index: int = index, name: str = name) -> None:
+            on_progress(name, (index + frames / plan.repeats) / len(combinations))
+
+        parameters: dict[str, Any] = {"max_keypoints": count, "device": device}
+        parameters |= {"engine": engine, "precision": precision}
+        images = stereo_images(size)
+        results.nodes.append(measure_nodes(name, images, parameters, plan.repeats, on_frame))
+
+
+def measure_nodes(
+    name: str,
+    images: Sequence[GreyImage],
+    parameters: Mapping[str, Any],
+    frames: int,
+    on_frame: Callable[[int], None],
+) -> NodeRow:
+    """Time a stereo pair through one of `ARRANGEMENTS`.
+
+    Args:
+        name: Which of them.
+        images: Left and right, (H, W) uint8.
+        parameters: Of all its nodes, as far as they have them.
+        frames: How many pairs are timed.
+        on_frame: Called with the pairs that are done, 0 before the start.
+
+    Raises:
+        NodeError: A node ended, or did not answer.
+        InputError: A node's executable is not there.
+    """
+    on_frame(0)
+    commands = [
+        NodeCommand(
+            one, NAMESPACE, {**parameters, "mode": "stereo", "qos": "reliable", "resize": 0}
+        )
+        for one in ARRANGEMENTS[name]
+    ]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ros_session(),
+        NodeProcesses(commands, Path(folder)) as processes,
+    ):
+        client = _Client(images, processes, len(commands))
+        try:
+            client.connect()
+            measured = client.measure(frames, on_frame)
+        finally:
+            client.close()
+    return NodeRow(
+        name=name,
+        width=images[0].shape[1],
+        height=images[0].shape[0],
+        keypoints=parameters["max_keypoints"],
+        device=parameters["device"],
+        engine=parameters["engine"],
+        precision=parameters["precision"],
+        **measured,
+    )
 
 
 class _Client:
@@ -141,10 +140,11 @@ class _Client:
     ) -> None:
         self._processes = processes
         self._node_count = node_count
-        self._messages = [_grey_message(image) for image in images]
+        self._messages = [grey_message(image) for image in images]
         self._arrivals: dict[int, float] = {}
         self._timings: dict[int, list[Timing]] = {}
-        self._bytes = 0
+        self._bytes = dict.fromkeys(("images_bytes", "features_bytes", "matches_bytes"), 0)
+        self._bytes["images_bytes"] = sum(len(serialize_message(one)) for one in self._messages)
         self._node = rclpy.create_node("benchmark", namespace=NAMESPACE)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
@@ -169,33 +169,55 @@ class _Client:
             stamp = self._send()
             if self._spin_until(lambda stamp=stamp: stamp in self._arrivals, 2.0, must=False):  # type: ignore[misc]
                 break
+        self._weigh_features()
         for _ in range(_WARM_UP_FRAMES):
             self._answered()
 
-    def measure(self, name: str, frames: int, on_frame: Callable[[], None]) -> NodeRow:
-        """Time so many frames."""
-        latencies, networks, inside = Timings(), [], []
+    def _weigh_features(self) -> None:
+        """Learn the size of the Features of a pair; nobody listens to them while it is timed."""
+        sizes: dict[str, int] = {}
+        subscriptions = [
+            self._node.create_subscription(
+                FeaturesMessage,
+                f"{side}/features",
+                lambda data, side=side: sizes.update({side: len(data)}),
+                QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE),
+                raw=True,
+            )
+            for side in ("left", "right")
+        ]
+        if self._node_count > 1:
+            found = lambda: all(self._node.count_publishers(s.topic_name) for s in subscriptions)  # noqa: E731
+            self._spin_until(found, _START_TIMEOUT_SEC)
+            while len(sizes) < len(subscriptions):
+                self._answered()
+        for subscription in subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._bytes["features_bytes"] = sum(sizes.values())
+
+    def measure(self, frames: int, on_frame: Callable[[int], None]) -> dict[str, Any]:
+        """Time so many frames; returns the fields of a row that come of them."""
+        latencies = Timings()
+        stages: dict[str, list[float]] = {name: [] for name in (*_STAGES, "total")}
         begin = self._executor_seconds()
-        for _ in range(frames):
+        for number in range(frames):
             sent, stamp = self._answered()
             latencies.wall_ms.append(1e3 * (self._arrivals[stamp] - sent))
-            timings = self._timings[stamp]
-            networks.append(sum(_network_ms(one) for one in timings))
-            inside.append(sum(_duration_ms(one, "total") for one in timings) - networks[-1])
-            on_frame()
-        beside = np.array(latencies.wall_ms) - np.array(networks)
-        return NodeRow(
-            name=name,
-            frames=frames,
-            latency_p50_ms=latencies.percentile(50),
-            latency_p95_ms=latencies.percentile(95),
-            networks_p50_ms=float(np.median(networks)),
-            beside_p50_ms=float(np.median(beside)),
-            beside_p95_ms=float(np.percentile(beside, 95)),
-            inside_p50_ms=float(np.median(inside)),
-            executor_cpu_ms=1e3 * (self._executor_seconds() - begin) / frames,
-            matches_bytes=self._bytes,
-        )
+            for name, durations in stages.items():
+                durations.append(sum(_duration_ms(one, name) for one in self._timings[stamp]))
+            on_frame(number + 1)
+        networks = np.add(stages["extract"], stages["match"])
+        beside = np.array(latencies.wall_ms) - networks
+        return {
+            "frames": frames,
+            **{f"latency_p{share}_ms": latencies.percentile(share) for share in (50, 95, 99)},
+            **{f"{name}_p50_ms": float(np.median(stages[name])) for name in _STAGES},
+            "beside_p50_ms": float(np.median(beside)),
+            "beside_p95_ms": float(np.percentile(beside, 95)),
+            "inside_p50_ms": float(np.median(np.array(stages["total"]) - networks)),
+            "executor_cpu_ms": 1e3 * (self._executor_seconds() - begin) / frames,
+            **self._bytes,
+        }
 
     def _answered(self) -> tuple[float, int]:
         """Send a pair and wait for all that comes of it; returns when it was sent, its stamp."""
@@ -219,7 +241,7 @@ class _Client:
 
     def _on_matches(self, data: bytes) -> None:
         now = time.perf_counter()
-        self._bytes = len(data)
+        self._bytes["matches_bytes"] = len(data)
         header = deserialize_message(data, MatchesMessage).header
         self._arrivals[header_nanoseconds(header)] = now
 
@@ -249,46 +271,7 @@ class _Client:
         return total / ticks
 
 
-def _network_ms(message: Timing) -> float:
-    return sum(_duration_ms(message, stage) for stage in _NETWORK_STAGES)
-
-
 def _duration_ms(message: Timing, stage: str) -> float:
     """The duration of a stage, 0 where there was none."""
     durations = dict(zip(message.stages, message.durations_ms, strict=True))
     return float(durations.get(stage, 0.0))
-
-
-def _grey_message(image: GreyImage) -> Image:
-    height, width = image.shape
-    return Image(
-        height=height,
-        width=width,
-        encoding="mono8",
-        step=width,
-        data=array.array("B", image.tobytes()),
-    )
-
-
-def _results(count: int) -> tuple[Features, Matches]:
-    random = np.random.default_rng(0)
-    features = Features(
-        keypoints=random.random((count, 2), np.float32),
-        scores=random.random(count, np.float32),
-        descriptors=random.random((count, 256), np.float32),
-        image_size=(640, 480),
-        extractor="",
-    )
-    indices = np.arange(count, dtype=np.int32)
-    return features, Matches(indices, indices, features.scores, features.scores, matcher="")
-
-
-def _timed(function: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median and 95th percentile, in milliseconds."""
-    function()
-    durations = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        function()
-        durations.append(1e3 * (time.perf_counter() - begin))
-    return float(np.median(durations)), float(np.percentile(durations, 95))
