@@ -17,7 +17,7 @@ OURS = "superglue_ros"
 
 _LEGEND = (
     "CPU: processor time of all threads; per s: images or pairs; times ours, times\n"
-    "floor: beside the first line, beside the hardware; same matches: as plain PyTorch"
+    "floor: beside the first line, the hardware; same matches: as plain PyTorch"
 )
 
 
