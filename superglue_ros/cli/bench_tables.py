@@ -72,6 +72,7 @@ def _print_rows(condition: str, rows: Sequence[Row]) -> None:
         others = (row.peak_mib,) if growth else _ratios(row, first)
         table.add_row(_name(row), *(_figure(value) for value in (*times, *others)))
     print_table(table)
+    print()
 
 
 def _name(row: Row) -> str:
@@ -104,6 +105,7 @@ def _print_stages(rows: Sequence[StageRow]) -> None:
         size = str(row.size_bytes) if row.size_bytes else ""
         table.add_row(row.stage, of, size, _figure(row.p50_ms), _figure(row.p95_ms))
     print_table(table)
+    print()
 
 
 def _node_condition(row: NodeRow) -> str:
@@ -120,6 +122,7 @@ def _print_nodes(condition: str, rows: Sequence[NodeRow]) -> None:
     for name in shared[shared.index("frames") :]:
         table.add_row(name.replace("_", " "), *(_figure(column[name]) for column in columns))
     print_table(table)
+    print()
 
 
 def _print_bags(rows: Sequence[BagRow]) -> None:
@@ -134,11 +137,12 @@ def _print_bags(rows: Sequence[BagRow]) -> None:
         rates = (_figure(row.networks_hz), _figure(row.run_hz))
         table.add_row(name, str(row.rounds), *rates, f"{row.share:.1%}")
     print_table(table)
+    print()
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
     print(title)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column(first, no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
