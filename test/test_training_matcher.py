@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from superglue_ros.networks import SuperGlue
 from superglue_ros.networks import superglue as superglue_module
@@ -20,8 +20,9 @@ from superglue_ros.training.frontend import KeypointBatch
 from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
 from superglue_ros.training.loop import Loop
 from superglue_ros.training.pairs import make_pairs
+from superglue_ros.training.shallow import keep_layers, with_all_layers
 from superglue_ros.training.stages.matcher import MatcherStage, assignment_loss, precision_recall
-from superglue_ros.training.warm_start import BEGINNINGS, warm_start
+from superglue_ros.training.warm_start import BEGINNINGS, wake, warm_start
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +185,23 @@ def test_a_tiny_matcher_learns_four_pairs_by_heart(
     last = [entry for entry in loop.history.entries if "recall" in entry][-1]
     assert last["recall"] > 0.95
     assert last["precision"] > 0.95
+
+
+def test_layers_that_were_left_out_wake_without_changing_the_function() -> None:
+    torch.manual_seed(0)
+    shallow = keep_layers(warm_start(SuperGlue(128), "sift"), 1)
+    nn.init.normal_(shallow.gnn.layers[0].get_submodule("mlp.3").get_parameter("weight"), std=0.01)
+    network = with_all_layers(shallow)
+    sides = (*random_side(20, 128, 1), *random_side(30, 128, 2))
+    before = network(*sides).detach()
+    trained = network.gnn.layers[0].get_submodule("mlp.3").get_parameter("weight").clone()
+    wake(network, "sift")
+    torch.testing.assert_close(network(*sides), before)
+    torch.testing.assert_close(
+        network.gnn.layers[0].get_submodule("mlp.3").get_parameter("weight"), trained
+    )
+    network.train()
+    network(*sides).square().sum().backward()
+    for layer in network.gnn.layers:
+        gradient = layer.get_submodule("mlp.3").get_parameter("weight").grad
+        assert gradient is not None and gradient.any()

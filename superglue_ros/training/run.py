@@ -38,7 +38,7 @@ from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage
 from superglue_ros.training.stages.label import label_photographs, make_detector
 from superglue_ros.training.stages.matcher import MatcherStage
 from superglue_ros.training.stages.synthetic import SyntheticStage
-from superglue_ros.training.warm_start import warm_start
+from superglue_ros.training.warm_start import wake, warm_start
 from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 MAGICPOINT, LABELS = "magicpoint.safetensors", "labels.safetensors"
@@ -222,9 +222,9 @@ def _superpoint(initial: str, seed: int) -> SuperPoint:
 
 
 def _superglue(initial: str, descriptor_dim: int, config: MatcherConfig) -> SuperGlue:
-    if initial:
-        return load_superglue(initial).network
     torch.manual_seed(config.seed)
+    if initial:
+        return wake(load_superglue(initial).network, config.extractor)
     return warm_start(SuperGlue(descriptor_dim), config.extractor)
 
 

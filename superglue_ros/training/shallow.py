@@ -10,6 +10,7 @@ from torch import nn
 
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue
+from superglue_ros.training.warm_start import does_nothing
 
 
 def keep_layers(network: SuperGlue, count: int) -> SuperGlue:
@@ -20,8 +21,7 @@ def keep_layers(network: SuperGlue, count: int) -> SuperGlue:
     """
     layers = list(network.gnn.layers)
     for index, layer in enumerate(layers[count:], start=count):
-        last = layer.get_submodule("mlp.3")
-        if any(bool(parameter.any()) for parameter in last.parameters()):
+        if not does_nothing(layer):
             raise InputError(f"layer {index} of the initial weights does something: keep it")
     network.gnn.layers = nn.ModuleList(layers[:count])
     return network

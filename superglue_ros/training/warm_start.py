@@ -66,6 +66,32 @@ def warm_start(network: SuperGlue, extractor: str = "superpoint") -> SuperGlue:
     return network
 
 
+@torch.no_grad()
+def wake(network: SuperGlue, extractor: str) -> SuperGlue:
+    """Give layers that do nothing the hidden weights of a warm start, in place.
+
+    Those that a shallow training left out are zero throughout, so that no gradient would ever reach
+    them. Afterwards they still do nothing, but learn.
+
+    Args:
+        network: With weights to go on from.
+        extractor: Whose descriptors it matches, one of `BEGINNINGS`.
+
+    Returns:
+        The network.
+    """
+    fresh = warm_start(SuperGlue(network.descriptor_dim), extractor)
+    for layer, random in zip(network.gnn.layers, fresh.gnn.layers, strict=True):
+        if does_nothing(layer):
+            layer.load_state_dict(random.state_dict())
+    return network
+
+
+def does_nothing(layer: nn.Module) -> bool:
+    """Whether a layer of the graph network leaves its features as they are."""
+    return not any(bool(parameter.any()) for parameter in layer.get_submodule("mlp.3").parameters())
+
+
 def _look_at_the_similar(attention: MultiHeadAttention, scale: float) -> None:
     """Query and key become the scaled feature, the message the feature that was looked at."""
     query, key, value = attention.proj
