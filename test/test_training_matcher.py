@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from superglue_ros.networks import SuperGlue
+from superglue_ros.networks import SuperGlue, log_optimal_transport
 from superglue_ros.networks import superglue as superglue_module
 from superglue_ros.training import examples as examples_module
 from superglue_ros.training.ablations import take_out
@@ -21,7 +22,13 @@ from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
 from superglue_ros.training.loop import Loop
 from superglue_ros.training.pairs import make_pairs
 from superglue_ros.training.shallow import keep_layers, with_all_layers
-from superglue_ros.training.stages.matcher import MatcherStage, assignment_loss, precision_recall
+from superglue_ros.training.stages.matcher import (
+    BIN_SCORE_BATCHES,
+    CALIBRATION_SEED,
+    MatcherStage,
+    assignment_loss,
+    precision_recall,
+)
 from superglue_ros.training.warm_start import BEGINNINGS, wake, warm_start
 
 
@@ -204,4 +211,34 @@ def test_layers_that_were_left_out_wake_without_changing_the_function() -> None:
     network(*sides).square().sum().backward()
     for layer in network.gnn.layers:
         gradient = layer.get_submodule("mlp.3").get_parameter("weight").grad
-        assert gradient is not None and gradient.any()
+        assert gradient is not None
+        assert gradient.any()
+
+
+def test_calibration_finds_the_dustbin_score_of_least_loss(few_layers: None) -> None:
+    photographs = torch.randint(0, 255, (4, 64, 80), generator=Generator().manual_seed(3)).byte()
+    stage = small_stage(photographs)
+    network = stage.network.requires_grad_(False)
+    network.get_parameter("bin_score").fill_(0.0)
+    before = copy.deepcopy(network.state_dict())
+    calibrated = stage.calibrated(network)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    generator = Generator().manual_seed(CALIBRATION_SEED)
+    source = FreshExamples(photographs, RandomDescriptors(), stage.config)
+    batches = [source.draw(64, generator) for _ in range(BIN_SCORE_BATCHES)]
+
+    def loss(bin_score: Tensor) -> Tensor:
+        losses = []
+        for batch in batches:
+            sides = zip(batch.sides, batch.sizes, strict=True)
+            (side0, size0), (side1, size1) = sides
+            scores = calibrated(
+                *(side0.keypoints, side0.scores, side0.descriptors, size0),
+                *(side1.keypoints, side1.scores, side1.descriptors, size1),
+            )
+            matched = log_optimal_transport(scores, bin_score, stage.config.sinkhorn_iterations)
+            losses.append(assignment_loss(matched, batch.truth))
+        return torch.stack(losses).sum()
+
+    found = calibrated.get_parameter("bin_score")
+    assert loss(found) < torch.stack([loss(found + step) for step in (-2, -1, 1, 2)]).min()

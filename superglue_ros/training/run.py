@@ -174,9 +174,9 @@ def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoin
 
     def export(network: nn.Module) -> None:
         if config.ablation == "none":
-            assert isinstance(network, SuperGlue)
-            stage.calibrate(network)
-            export_weights(with_all_layers(network), folders.output / name)
+            calibrated = stage.calibrated(network)
+            assert isinstance(calibrated, SuperGlue)
+            export_weights(with_all_layers(calibrated), folders.output / name)
 
     suffix = "" if config.ablation == "none" else f"-{config.ablation}"
     folder = folders.output / f"{stage.name}-{config.extractor}{suffix}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -20,6 +21,9 @@ from superglue_ros.training.warm_start import last_convolutions
 VALIDATION_SEED = 77
 CALIBRATION_SEED = 78
 CALIBRATION_BATCHES = 8
+BIN_SCORE_BATCHES = 2
+BIN_SCORE_RANGE = 8.0
+"""How far from the learned score of the dustbins a better one is looked for, in steps of 1."""
 RATES = {"bin_score": 100.0, "final_proj": 10.0, "branch": 1.0, "gnn": 3.0, "kenc": 3.0}
 """Factors on the learning rate. What the warm start begins with is in the tens (the dustbins'
 score), ones (the projection) and zero (the end of each branch, which is added to components of a
@@ -62,22 +66,43 @@ class MatcherStage:
             groups[RATES.get(kind, 1.0)].append(parameter)
         return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]
 
-    def calibrate(self, network: nn.Module) -> None:
-        """Set batch-norm statistics that are those of the network's weights.
+    @torch.no_grad()
+    def calibrated(self, network: nn.Module) -> nn.Module:
+        """A copy whose batch-norm statistics and dustbin score are right for its other weights.
 
         Statistics that run along lag behind the weights, and for a moving average of the weights
-        their moving average is not the right one.
+        their moving average is not the right one. Nor is the dustbins' score: averaging makes the
+        scores of matches clearer than those it was learned beside.
         """
+        network = copy.deepcopy(network)
         norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over the batches
             norm.train()
         generator = Generator(self.device).manual_seed(CALIBRATION_SEED)
-        with torch.no_grad():
-            for _ in range(CALIBRATION_BATCHES):
-                self._forward(network, self._examples.draw(self.config.max_keypoints, generator))
+        batches = [
+            self._examples.draw(self.config.max_keypoints, generator)
+            for _ in range(CALIBRATION_BATCHES)
+        ]
+        for examples in batches:
+            self._scores(network, examples)
         network.eval()
+        network.get_parameter("bin_score").copy_(
+            self._best_bin_score(network, batches[:BIN_SCORE_BATCHES])
+        )
+        return network
+
+    def _best_bin_score(self, network: nn.Module, batches: Sequence[Examples]) -> Tensor:
+        """Of the dustbin scores around the learned one that with the least loss."""
+        learned = network.get_parameter("bin_score")
+        candidates = learned + torch.arange(-BIN_SCORE_RANGE, BIN_SCORE_RANGE + 1).to(self.device)
+        losses = torch.zeros_like(candidates)
+        for examples in batches:
+            scores = self._scores(network, examples)
+            for index, candidate in enumerate(candidates):
+                losses[index] += assignment_loss(self._matched(scores, candidate), examples.truth)
+        return candidates[losses.argmin()]
 
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The negative log-likelihood of the true assignment of a batch."""
@@ -89,7 +114,7 @@ class MatcherStage:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Loss, precision and recall on fixed held-out pairs, homographies and scenes apart."""
-        self.calibrate(network)
+        network = self.calibrated(network)
         figures: dict[str, float] = {}
         for name, source in self._held_out.items():
             generator = Generator(self.device).manual_seed(VALIDATION_SEED)
@@ -113,14 +138,20 @@ class MatcherStage:
 
     def _forward(self, network: nn.Module, examples: Examples) -> Tensor:
         """Log assignment probabilities (B, N+1, N+1)."""
+        return self._matched(self._scores(network, examples), network.get_parameter("bin_score"))
+
+    def _scores(self, network: nn.Module, examples: Examples) -> Tensor:
+        """Matching scores (B, N, N)."""
         arguments = [
             _arguments(side, size)
             for side, size in zip(examples.sides, examples.sizes, strict=True)
         ]
         with autocast(self.device, self.config.precision):
-            scores = network(*arguments[0], *arguments[1])
-        bin_score = network.get_parameter("bin_score")
-        return log_optimal_transport(scores.float(), bin_score, self.config.sinkhorn_iterations)
+            scores: Tensor = network(*arguments[0], *arguments[1])
+        return scores.float()
+
+    def _matched(self, scores: Tensor, bin_score: Tensor) -> Tensor:
+        return log_optimal_transport(scores, bin_score, self.config.sinkhorn_iterations)
 
 
 def _arguments(side: KeypointBatch, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
