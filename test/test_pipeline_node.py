@@ -73,6 +73,20 @@ def count_of(message: MatchesMessage) -> int:
     return int(np.sum(np.asarray(message.matches0) >= 0))
 
 
+def on_its_side(image: GreyImage) -> GreyImage:
+    return np.ascontiguousarray(np.rot90(image))
+
+
+def right_on_its_side(message: MatchesMessage) -> int:
+    """Matches of frame 0 to frame 1 on its side that are right, in pixels of both as sent."""
+    features0, features1, matches = matches_from_message(message)
+    index0, index1 = matches.pairs.T
+    x, y = features1.keypoints[index1].T
+    upright = np.stack([159 - y, x], axis=1)
+    error = np.abs(upright + np.array([8, 0]) - features0.keypoints[index0]).max(axis=1)
+    return int(np.sum(error < 2))
+
+
 @pytest.mark.parametrize("engine", ["torch", "fused"])
 def test_the_matches_of_a_stereo_pair_are_those_of_the_two_nodes(
     engine: str, ros: Ros, stereo_pair: StereoPair
@@ -192,6 +206,42 @@ def test_two_images_can_be_matched_by_service(ros: Ros, frames: list[GreyImage])
     expected = matcher.match(*extractor.extract_batch([frames[0], frames[2]]))
     np.testing.assert_array_equal(got.matches0, expected.matches0)
     assert (stamp(answer.matches.header0), stamp(answer.matches.header)) == ((3, 0), (4, 0))
+
+
+@pytest.mark.parametrize("any_rotation", [False, True])
+def test_by_service_turned_images_match_where_any_rotation_is_asked_for(
+    any_rotation: bool, ros: Ros, frames: list[GreyImage]
+) -> None:
+    Camera(ros, "sequential", any_rotation=any_rotation)
+    answer = ros.call(
+        MatchImages,
+        "match_images",
+        MatchImages.Request(
+            image0=image_message(frames[0], header(3)),
+            image1=image_message(on_its_side(frames[1]), header(4)),
+        ),
+    )
+    assert answer.success
+    assert (right_on_its_side(answer.matches) > 30) == any_rotation
+
+
+@pytest.mark.parametrize("any_rotation", [False, True])
+def test_turned_frames_match_a_template_where_any_rotation_is_asked_for(
+    any_rotation: bool, ros: Ros, frames: list[GreyImage], tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), frames[0])
+    camera = Camera(ros, "template", template_folder=str(tmp_path), any_rotation=any_rotation)
+    message = camera.matches.at(camera.send(on_its_side(frames[1])))
+    assert (right_on_its_side(message) > 30) == any_rotation
+    upright = camera.matches.at(camera.send(frames[1]))
+    assert count_of(upright) > 30
+    assert (upright.width0, upright.height0) == (160, 120)
+
+
+def test_frames_of_a_video_are_not_turned(ros: Ros, frames: list[GreyImage]) -> None:
+    camera = Camera(ros, "sequential", any_rotation=True)
+    camera.send(frames[0])
+    assert right_on_its_side(camera.matches.at(camera.send(on_its_side(frames[1])))) < 10
 
 
 def test_matching_unusable_images_by_service_says_why(ros: Ros, frames: list[GreyImage]) -> None:

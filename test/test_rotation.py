@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from conftest import StereoPair
 
+from superglue_ros.evaluation.methods import Method
+from superglue_ros.evaluation.pairs import HomographyTruth, ImagePair
+from superglue_ros.evaluation.runner import evaluate_pair
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import NearestMatcher, SuperPointExtractor
 from superglue_ros.inference.rotation import turn_where_few, turned_back
@@ -38,7 +41,7 @@ def test_an_image_turned_by_quarters_matches_itself(stereo_pair: StereoPair, qua
     matcher = NearestMatcher(match_threshold=0.9)
     features0, features1 = extractor.extract_batch([image0, image1])
     unturned = features1, matcher.match(features0, features1)
-    features1, matches = turn_where_few(extractor, matcher, image1, features0, unturned)
+    features1, matches = turn_where_few(extractor, matcher.match, image1, features0, unturned)
     index0, index1 = matches.pairs.T
     assert len(index0) > 100
     x, y = features1.keypoints[index1].T
@@ -47,3 +50,18 @@ def test_an_image_turned_by_quarters_matches_itself(stereo_pair: StereoPair, qua
     truth = np.stack(places[quarters], axis=1)
     error = np.abs(truth - features0.keypoints[index0]).max(axis=1)
     assert (error < 1.5).mean() > 0.9
+
+
+def test_the_evaluation_measures_matches_in_any_rotation(stereo_pair: StereoPair) -> None:
+    image0: GreyImage = stereo_pair.left[:160, :240]
+    on_its_side = np.array([[0.0, 1, 0], [-1, 0, 239], [0, 0, 1]])  # (x, y) to (y, 239 - x)
+    image1 = np.ascontiguousarray(np.rot90(image0))
+    pair = ImagePair("turned", image0, image1, HomographyTruth(on_its_side))
+    extractor = SuperPointExtractor(max_keypoints=100, device="cpu")
+    match = NearestMatcher(match_threshold=0.9).match
+    plain, turning = (
+        evaluate_pair(Method("test", extractor, match, any_rotation), pair).figures
+        for any_rotation in (False, True)
+    )
+    assert turning["matching score"] > 0.7 > 0.2 > plain["matching score"]
+    assert turning["RANSAC"] < 1 < plain["RANSAC"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superglue_ros.cli.flags import Flags, add_flags
-from superglue_ros.config import SIFT_SUPERGLUE, SuperGlueConfig, SuperPointConfig
+from superglue_ros.config import SIFT_SUPERGLUE, RotationConfig, SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ METHODS = ("superglue", "nearest", "sift_superglue", "sift", "orb")
 FLAGS: dict[str, Flags[Any]] = {
     "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
     "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
+    "rotation": Flags(RotationConfig),
 }
 
 
@@ -131,6 +133,7 @@ def _measure(
             method = make_method(
                 method_name, configs["superpoint"], configs["superglue"], arguments.sift_weights
             )
+            method = replace(method, any_rotation=configs["rotation"].any_rotation)
             for name in report:
                 progress.update(task, description=f"{method_name} on {name}")
                 result = evaluate(method, sets[name], lambda _: progress.advance(task))

@@ -14,6 +14,7 @@ from superglue_ros.config import (
     SIFT_SUPERGLUE,
     DrawingConfig,
     NearestConfig,
+    RotationConfig,
     Settings,
     SiftConfig,
     SuperGlueConfig,
@@ -38,6 +39,7 @@ MATCHERS: dict[str, Flags[Any]] = {
     "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
     "nearest": Flags(NearestConfig),
 }
+ROTATION = Flags(RotationConfig)
 PICTURE = Flags(DrawingConfig)
 
 
@@ -77,12 +79,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--matcher", choices=MATCHERS, default="superglue", help="default superglue"
     )
-    parser.add_argument(
-        "--any-rotation",
-        action="store_true",
-        help="where less than a tenth of the keypoints match, try IMAGE1 turned by quarters too "
-        "and keep the turn with the most matches, counted by confidence",
-    )
+    add_flags(parser, {"": ROTATION})
     settings = parser.add_argument_group("settings of the extractors and matchers")
     add_flags(settings, {**EXTRACTORS, **MATCHERS})
     add_flags(parser.add_argument_group("settings of the picture"), {"": PICTURE})
@@ -116,10 +113,10 @@ def run(arguments: argparse.Namespace) -> None:
     _note_preliminary_weights(configs)
     (features0, features1), extraction = _timed(lambda: extractor.extract_batch(images))
     matches, matching = _timed(lambda: matcher.match(features0, features1))
-    if arguments.any_rotation:
+    if ROTATION.read(arguments).any_rotation:
         unturned = features1, matches
         (features1, matches), turning = _timed(
-            lambda: turn_where_few(extractor, matcher, images[1], features0, unturned)
+            lambda: turn_where_few(extractor, matcher.match, images[1], features0, unturned)
         )
         matching += turning
     features = (features0, features1)

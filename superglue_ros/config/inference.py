@@ -116,6 +116,18 @@ SIFT_SUPERGLUE = "superglue_sift"
 
 
 @dataclass(frozen=True)
+class RotationConfig(Settings):
+    """Whether the images of a pair may be turned against each other."""
+
+    any_rotation: bool = setting(
+        False,
+        "Where less than a tenth of image 0's keypoints match, try the images turned against each "
+        "other by quarters too, up to four times the work, and keep the turn with the most "
+        "matches, counted by confidence. In the nodes for match_images and mode template only.",
+    )
+
+
+@dataclass(frozen=True)
 class NearestConfig(Settings):
     """Mutual nearest neighbours in descriptor space."""
 

@@ -16,6 +16,7 @@ from superglue_ros.config.inference import (
     AssignmentConfig,
     DetectionConfig,
     DeviceConfig,
+    RotationConfig,
     SuperGlueConfig,
     SuperPointConfig,
 )
@@ -125,7 +126,7 @@ class ModeConfig(Settings):
 
 
 @dataclass(frozen=True)
-class MatchingConfig(ModeConfig, KeyframeConfig):
+class MatchingConfig(ModeConfig, KeyframeConfig, RotationConfig):
     """How images are matched and what is published of it."""
 
     template_folder: str = setting(

@@ -41,11 +41,13 @@ class Method:
         name: One of `METHODS`.
         extractor: Finds the keypoints.
         match: Pairs them.
+        any_rotation: Whether image 1 is turned by quarters too where few match.
     """
 
     name: str
     extractor: Extractor
     match: Callable[[Features, Features], Matches]
+    any_rotation: bool = False
 
 
 def make_method(

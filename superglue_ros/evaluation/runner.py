@@ -12,6 +12,7 @@ from superglue_ros.evaluation.methods import Method
 from superglue_ros.evaluation.metrics import area_under_curve
 from superglue_ros.evaluation.pairs import Figures, ImagePair
 from superglue_ros.features import Features, Matches
+from superglue_ros.inference.rotation import turn_where_few
 
 THRESHOLDS = {"DLT": (1, 3, 5, 10), "RANSAC": (1, 3, 5, 10), "pose": (5, 10, 20)}
 """Pixels for the corners of homographies, degrees for poses."""
@@ -80,6 +81,10 @@ def evaluate_pair(method: Method, pair: ImagePair) -> PairResult:
     """Run a method on one pair."""
     features0, features1 = method.extractor.extract_batch([pair.image0, pair.image1])
     matches = method.match(features0, features1)
+    if method.any_rotation:
+        features1, matches = turn_where_few(
+            method.extractor, method.match, pair.image1, features0, (features1, matches)
+        )
     judgement = pair.truth.judge(
         features0.keypoints.astype(np.float64),
         features1.keypoints.astype(np.float64),

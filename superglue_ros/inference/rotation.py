@@ -3,56 +3,79 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from superglue_ros.features import Features, FloatArray, GreyImage, Matches
-from superglue_ros.inference.interface import Extractor, Matcher
+from superglue_ros.inference.interface import Extractor
+
+Turn = TypeVar("Turn")
 
 ENOUGH_SHARE = 0.1
-"""Of the keypoints of image 0: where more are matched, image 1 is not turned. A match counts by its
+"""Of the keypoints of image 0: where more are matched, nothing is turned. A match counts by its
 confidence, since chance matches are many but of little confidence."""
+
+QUARTERS = (1, 2, 3)
+"""Networks match across some 45 degrees of rotation; of four quarter turns one is near enough."""
 
 
 def turn_where_few(
     extractor: Extractor,
-    matcher: Matcher,
+    match: Callable[[Features, Features], Matches],
     image1: GreyImage,
     features0: Features,
     unturned: tuple[Features, Matches],
 ) -> tuple[Features, Matches]:
     """Match image 1 turned by quarters too, where few keypoints of image 0 matched as it is.
 
-    Networks match across some 45 degrees of rotation; of four quarter turns one is near enough.
-
     Args:
         extractor: Finds the keypoints.
-        matcher: Pairs them.
+        match: Pairs them.
         image1: (H, W) uint8.
         features0: Those of image 0.
         unturned: Features of image 1 as it is, and their matches.
 
     Returns:
-        The features of image 1, in pixels of the image as given, and the matches of the turn that
-        has the most, each counted by its confidence.
+        The features of image 1, in pixels of the image as given, and the matches of the best turn.
     """
-    best = unturned
-    if _confidence(best[1]) >= ENOUGH_SHARE * len(features0):
+
+    def turns() -> Iterator[tuple[Features, Matches]]:
+        yield unturned
+        for quarters in QUARTERS:
+            (found,) = extractor.extract_batch([turned(image1, quarters)])
+            back = turned_back(found, quarters, unturned[0].image_size)
+            yield back, match(features0, found)
+
+    return best_turn(turns())
+
+
+def best_turn(turns: Iterable[tuple[Turn, Matches]]) -> tuple[Turn, Matches]:
+    """The turn that has the most matches, each counted by its confidence.
+
+    Args:
+        turns: What belongs to each turn, and its matches; unturned first. The others are asked for
+            only where few keypoints of image 0 matched in the first.
+    """
+    remaining = iter(turns)
+    best = next(remaining)
+    if _confidence(best) >= ENOUGH_SHARE * len(best[1].matches0):
         return best
-    for quarters in (1, 2, 3):
-        (found,) = extractor.extract_batch([np.ascontiguousarray(np.rot90(image1, quarters))])
-        matches = matcher.match(features0, found)
-        if _confidence(matches) > _confidence(best[1]):
-            best = turned_back(found, quarters, unturned[0].image_size), matches
-    return best
+    return max([best, *remaining], key=_confidence)
 
 
-def _confidence(matches: Matches) -> float:
-    return float(matches.confidences.sum())
+def _confidence(turn: tuple[Turn, Matches]) -> float:
+    return float(turn[1].confidences.sum())
+
+
+def turned(image: GreyImage, quarters: int) -> GreyImage:
+    """An image (H, W) turned anticlockwise by so many quarters."""
+    return np.ascontiguousarray(np.rot90(image, quarters))
 
 
 def turned_back(features: Features, quarters: int, size: tuple[int, int]) -> Features:
-    """Features of `np.rot90(image, quarters)` as features of the image of (width, height)."""
+    """Features of `turned(image, quarters)` as features of the image of (width, height)."""
     width, height = size
     x, y = features.keypoints.T
     places = {1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}

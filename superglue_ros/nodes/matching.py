@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
 from superglue_ros.images import read_image
 from superglue_ros.inference import MatchedImages, SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference.rotation import QUARTERS, best_turn, turned, turned_back
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
@@ -25,10 +28,18 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".p
 
 
 class Origin(NamedTuple):
-    """Where a view comes from: the header of its image, and its features on the device."""
+    """Where a view comes from.
+
+    Attributes:
+        header: Of its image.
+        tensors: Its features on the device.
+        turned: The image turned by quarters, where matches are looked for in any rotation; the
+            keypoints of these views are in pixels of the image as it is.
+    """
 
     header: Header
     tensors: FeatureTensors
+    turned: tuple[View[Origin], ...] = ()
 
 
 class MatchResult(NamedTuple):
@@ -73,7 +84,7 @@ class Matching:
         """Match the features of one frame: of one image, or of the left and the right one."""
         views = [_view(*pair) for pair in zip(headers, tensors, strict=True)]
         if self._partners is None:
-            return [self.pair(*views)[1]]
+            return [self.pair(views[0], views[1])[1]]
         results = []
         for partner in self._partners.of(views[0]):
             matches, result = self.pair(partner, views[0])
@@ -81,15 +92,28 @@ class Matching:
             results.append(result)
         return results
 
-    def pair(self, view0: View[Origin], view1: View[Origin]) -> tuple[Matches, MatchResult]:
-        """Match two views."""
+    def pair(
+        self,
+        view0: View[Origin],
+        view1: View[Origin],
+        turned1: Iterable[View[Origin]] = (),
+    ) -> tuple[Matches, MatchResult]:
+        """Match two views, and where few match what there is of them turned."""
+        turns = chain(
+            [(view0, view1)],
+            ((turned0, view1) for turned0 in view0.origin.turned),
+            ((view0, one) for one in turned1),
+        )
+        views, matches = best_turn((turn, self._match(*turn)) for turn in turns)
+        return matches, self._result(*views, matches)
+
+    def _match(self, view0: View[Origin], view1: View[Origin]) -> Matches:
         with self._stopwatch.stage("match"):
-            matches = self._matcher.match_tensors(
+            return self._matcher.match_tensors(
                 view0.origin.tensors,
                 view1.origin.tensors,
                 with_assignment=self._config.publish_assignment_matrix,
             )
-        return matches, self._result(view0, view1, matches)
 
     def matched(self, headers: Sequence[Header], found: MatchedImages) -> MatchResult:
         """What there is to publish of the left and the right image that were matched already."""
@@ -104,10 +128,14 @@ class Matching:
             message, None if assignment is None else assignment_to_message(assignment, headers)
         )
 
-    def once(self, headers: Sequence[Header], tensors: Sequence[FeatureTensors]) -> MatchesMessage:
-        """Match the features of two images, apart from the sequence."""
-        views = [_view(*pair) for pair in zip(headers, tensors, strict=True)]
-        return self.pair(*views)[1].matches
+    def once(
+        self, headers: Sequence[Header], images: Sequence[GreyImage], extractor: SuperPointExtractor
+    ) -> MatchesMessage:
+        """Match two images, apart from the sequence."""
+        tensors = extractor.extract_tensors(images)
+        view0, view1 = (_view(*pair) for pair in zip(headers, tensors, strict=True))
+        turned1 = self._turned(headers[1], images[1], extractor)
+        return self.pair(view0, view1, turned1)[1].matches
 
     def add_template(
         self, header: Header, image: GreyImage, extractor: SuperPointExtractor
@@ -120,7 +148,8 @@ class Matching:
         (tensors,) = extractor.extract_tensors([image])
         if not len(tensors):
             raise InputError(f"reference image {header.frame_id!r} has no keypoints: too plain?")
-        self.templates.add(_view(header, tensors))
+        others = tuple(self._turned(header, image, extractor))
+        self.templates.add(_view(header, tensors, others))
 
     def add_template_folder(self, folder: str, extractor: SuperPointExtractor) -> None:
         """Store the images of a folder, each under its file name as frame_id.
@@ -137,10 +166,22 @@ class Matching:
         for file in files:
             self.add_template(Header(frame_id=file.name), read_image(file), extractor)
 
+    def _turned(
+        self, header: Header, image: GreyImage, extractor: SuperPointExtractor
+    ) -> Iterator[View[Origin]]:
+        """The views of an image in its other rotations, where those count; each when asked for."""
+        size = (image.shape[1], image.shape[0])
+        for quarters in QUARTERS if self._config.any_rotation else ():
+            (tensors,) = extractor.extract_tensors([turned(image, quarters)])
+            view = _view(header, tensors)
+            yield replace(view, features=turned_back(view.features, quarters, size))
 
-def _view(header: Header, tensors: FeatureTensors) -> View[Origin]:
+
+def _view(
+    header: Header, tensors: FeatureTensors, turned: tuple[View[Origin], ...] = ()
+) -> View[Origin]:
     return View(
         features=tensors.to_features(with_descriptors=False),
         stamp_sec=header.stamp.sec + header.stamp.nanosec / NANOSECONDS,
-        origin=Origin(header, tensors),
+        origin=Origin(header, tensors, turned),
     )

@@ -90,6 +90,11 @@ class MatchingNode(NetworkNode[Config]):
             f"{self._matcher.name} on {self._matcher.device} by {self._matcher.engine}"
         )
         self._matching = Matching(self.config, self._matcher, self.stopwatch)
+        if self.config.any_rotation and self.config.mode != "template":
+            self.get_logger().info(
+                f"any_rotation is for match_images here: frames of mode {self.config.mode} are "
+                "matched as they are"
+            )
         if self.config.mode == "template" and self.config.template_folder:
             self._matching.add_template_folder(self.config.template_folder, self.extractor)
 
@@ -161,8 +166,8 @@ class MatchingNode(NetworkNode[Config]):
             assert self._matching is not None
             messages = (request.image0, request.image1)
             images = [self._decoder.decode(message) for message in messages]
-            tensors = self.extractor.extract_tensors(images)
-            response.matches = self._matching.once([one.header for one in messages], tensors)
+            headers = [message.header for message in messages]
+            response.matches = self._matching.once(headers, images, self.extractor)
 
         return await self._answer(match_images, response)
 
