@@ -5,17 +5,31 @@ Images are (H, W) uint8 grey; pixel (0, 0) is the centre of the top-left pixel.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import FloatArray, GreyImage
 
+try:
+    from cv2 import setLogLevel
+except ImportError:  # OpenCV 4.14 has moved it
+    from cv2.utils.logging import setLogLevel
+
 if TYPE_CHECKING:  # who only reads or draws images needs no PyTorch
     from torch import Tensor
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*")
+_ERRORS_ONLY = 2  # LOG_LEVEL_ERROR, which not every version of OpenCV names in Python
+_log_level_lock = threading.Lock()
+"""The level is the process's; two threads that restored it in turn could leave it changed."""
 
 Points = TypeVar("Points", FloatArray, "Tensor")
 
@@ -29,17 +43,52 @@ def read_image(path: Path) -> GreyImage:
     Raises:
         InputError: There is no such file, it cannot be read, or it is not an image.
     """
+    return np.asarray(_read(path, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+
+
+def read_values(path: Path) -> NDArray[Any]:
+    """Read an image file as it is, disparities say: (H, W) or (H, W, C) of the file's own type.
+
+    Raises:
+        InputError: As `read_image`.
+    """
+    return _read(path, cv2.IMREAD_UNCHANGED)
+
+
+def _read(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # an empty file, or more pixels than OpenCV agrees to decode
-        decoded = None
+    decoded = decode(data, flags)
     if decoded is None:
         raise InputError(f"{path} is not an image that OpenCV can decode; give a PNG or JPEG file")
-    return np.asarray(decoded, dtype=np.uint8)
+    return decoded
+
+
+def decode(data: bytes, flags: int = cv2.IMREAD_GRAYSCALE) -> NDArray[Any] | None:
+    """Decode the content of an image file, as grey unless OpenCV's `flags` say otherwise.
+
+    Returns:
+        (H, W) or (H, W, C); None where OpenCV cannot decode it.
+    """
+    quiet = _without_warnings() if data.startswith(_TIFF_STARTS) else nullcontext()
+    try:
+        with quiet:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[no-any-return]
+    except cv2.error:  # an empty file, or more pixels than OpenCV agrees to decode
+        return None
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep OpenCV from printing a line for each tag of a TIFF file that it does not know."""
+    with _log_level_lock:
+        before = setLogLevel(_ERRORS_ONLY)
+        try:
+            yield
+        finally:
+            setLogLevel(before)
 
 
 def check_image_name(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.images import (
     check_grey,
     read_image,
+    read_values,
     reduce_to_longest_side,
     rescale_keypoints,
     usable_pixels,
@@ -47,6 +49,29 @@ def test_a_missing_image_is_named(tmp_path: Path) -> None:
 def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Is a directory"):
         read_image(tmp_path)
+
+
+def test_a_tiff_file_with_tags_of_its_own_is_read_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = np.array([[0, 1.5], [300, -2]], np.float32)
+    path = tmp_path / "disparity.tif"
+    path.write_bytes(with_own_tag(cv2.imencode(".tif", values)[1].tobytes()))
+    np.testing.assert_array_equal(read_values(path), values)
+    assert capfd.readouterr().err == ""
+    # Whoever reads it by OpenCV is told, as before
+    cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert "42113" in capfd.readouterr().err
+
+
+def with_own_tag(tiff: bytes) -> bytes:
+    """A little-endian TIFF file with GDAL's tag 42113 besides, which libtiff does not know."""
+    (start,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, start)
+    entries = tiff[start + 2 : start + 2 + 12 * count]
+    own = struct.pack("<HHI4s", 42113, 2, 3, b"-1\0\0")
+    header = tiff[:4] + struct.pack("<I", len(tiff))
+    return header + tiff[8:] + struct.pack("<H", count + 1) + entries + own + bytes(4)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"plain text, no image"])

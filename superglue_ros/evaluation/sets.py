@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Generator
@@ -13,7 +12,7 @@ from torch import Generator
 from superglue_ros.errors import InputError
 from superglue_ros.evaluation.metrics import Array
 from superglue_ros.evaluation.pairs import DisparityTruth, HomographyTruth, ImagePair, PoseTruth
-from superglue_ros.images import read_image
+from superglue_ros.images import read_image, read_values
 from superglue_ros.training.config import PhotometricConfig, ViewConfig
 from superglue_ros.training.photographs.archives import load_photographs
 from superglue_ros.training.synthesis.homographies import random_views, warp_images
@@ -120,8 +119,7 @@ def _aloe(folder: Path) -> StereoFiles:
 
 
 def _cones(folder: Path) -> StereoFiles:
-    truth = cv2.imread(str(folder / "Cones_LEFT_GT.tif"), cv2.IMREAD_UNCHANGED)
-    disparity = np.asarray(truth, np.float64)
+    disparity = np.asarray(read_values(folder / "Cones_LEFT_GT.tif"), np.float64)
     occluded = read_image(folder / "Occlusion_LEFT.png") == 0
     left, right = (read_image(folder / f"Cones_{side}.tif") for side in ("LEFT", "RIGHT"))
     return left, right, np.where((disparity > 0) & ~occluded, disparity, np.inf)

@@ -92,13 +92,10 @@ def _read_archive(path: Path) -> Iterator[GreyImage | None]:
 def decode_grey(data: bytes) -> GreyImage | None:
     """Decode an image file as grey (H, W) uint8; None where it is not a whole image."""
     try:
-        import cv2
+        from superglue_ros.images import decode
     except ImportError:  # accelerated machines often carry PyTorch with Pillow and nothing else
         return _decode_with_pillow(data)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        return None
+    image = decode(data)
     return None if image is None else np.asarray(image, np.uint8)
 
 
