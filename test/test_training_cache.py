@@ -11,14 +11,16 @@ from torch import Generator, Tensor
 from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue
 from superglue_ros.networks import superglue as superglue_module
+from superglue_ros.networks.superglue import LAYERS
 from superglue_ros.training.cache import PAIRS_IN_FILE
 from superglue_ros.training.cached_examples import CachedExamples
 from superglue_ros.training.examples import Examples
-from superglue_ros.training.export import save_tensors
+from superglue_ros.training.export import export_weights, save_tensors
 from superglue_ros.training.ground_truth import NO_MATCH
 from superglue_ros.training.pairs import VISIBLE
-from superglue_ros.training.shallow import keep_layers, with_all_layers
+from superglue_ros.training.shallow import keep_layers
 from superglue_ros.training.warm_start import warm_start
+from superglue_ros.weights.loading import load_superglue
 
 WIDTH, HEIGHT, COUNT = 200, 100, 60
 SHIFT = torch.tensor([7.0, -4.0])
@@ -113,16 +115,14 @@ def test_a_file_cut_short_is_named(cache: Path) -> None:
         draw(cache, 20)
 
 
-def test_a_shallow_network_computes_the_same_with_all_its_layers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(superglue_module, "LAYERS", 4)
+def test_a_file_of_a_shallow_network_computes_the_same_with_all_layers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     shallow = keep_layers(warm_start(SuperGlue(8)), 2).eval()
     for parameter in shallow.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    whole = with_all_layers(shallow)
-    assert len(whole.gnn.layers) == 4
+        parameter.data.copy_(torch.randn(parameter.shape).half() * 0.3)  # exact in the file
+    export_weights(shallow, tmp_path / "shallow.safetensors")
+    whole = load_superglue(str(tmp_path / "shallow.safetensors")).network.eval()
+    assert len(whole.gnn.layers) == LAYERS
     side = torch.rand(1, 9, 2), torch.rand(1, 9), torch.rand(1, 8, 9), torch.ones(1, 2)
     assert torch.equal(whole(*side, *side), shallow(*side, *side))
 

@@ -17,11 +17,12 @@ from superglue_ros.training import examples as examples_module
 from superglue_ros.training.ablations import take_out
 from superglue_ros.training.config import MatcherConfig
 from superglue_ros.training.examples import FreshExamples
+from superglue_ros.training.export import export_weights
 from superglue_ros.training.frontend import KeypointBatch
 from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
 from superglue_ros.training.loop import Loop
 from superglue_ros.training.pairs import make_pairs
-from superglue_ros.training.shallow import keep_layers, with_all_layers
+from superglue_ros.training.shallow import keep_layers
 from superglue_ros.training.stages.matcher import (
     BIN_SCORE_BATCHES,
     CALIBRATION_SEED,
@@ -30,6 +31,7 @@ from superglue_ros.training.stages.matcher import (
     precision_recall,
 )
 from superglue_ros.training.warm_start import BEGINNINGS, wake, warm_start
+from superglue_ros.weights.loading import load_superglue
 
 
 @pytest.fixture(autouse=True)
@@ -194,11 +196,12 @@ def test_a_tiny_matcher_learns_four_pairs_by_heart(
     assert last["precision"] > 0.95
 
 
-def test_layers_that_were_left_out_wake_without_changing_the_function() -> None:
+def test_layers_that_were_left_out_wake_without_changing_the_function(tmp_path: Path) -> None:
     torch.manual_seed(0)
     shallow = keep_layers(warm_start(SuperGlue(128), "sift"), 1)
     nn.init.normal_(shallow.gnn.layers[0].get_submodule("mlp.3").get_parameter("weight"), std=0.01)
-    network = with_all_layers(shallow)
+    export_weights(shallow, tmp_path / "shallow.safetensors")
+    network = load_superglue(str(tmp_path / "shallow.safetensors")).network
     sides = (*random_side(20, 128, 1), *random_side(30, 128, 2))
     before = network(*sides).detach()
     trained = network.gnn.layers[0].get_submodule("mlp.3").get_parameter("weight").clone()

@@ -33,7 +33,7 @@ from superglue_ros.training.loop import Loop, Stage
 from superglue_ros.training.pairs import make_pairs
 from superglue_ros.training.photographs.archives import load_photographs
 from superglue_ros.training.progress import TrainingProgress
-from superglue_ros.training.shallow import keep_layers, with_all_layers
+from superglue_ros.training.shallow import keep_layers
 from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage, initial_superpoint
 from superglue_ros.training.stages.label import label_photographs, make_detector
 from superglue_ros.training.stages.matcher import MatcherStage
@@ -174,9 +174,7 @@ def run_matcher(config: MatcherConfig, folders: Folders, initial: str, superpoin
 
     def export(network: nn.Module) -> None:
         if config.ablation == "none":
-            calibrated = stage.calibrated(network)
-            assert isinstance(calibrated, SuperGlue)
-            export_weights(with_all_layers(calibrated), folders.output / name)
+            export_weights(stage.calibrated(network), folders.output / name)
 
     suffix = "" if config.ablation == "none" else f"-{config.ablation}"
     folder = folders.output / f"{stage.name}-{config.extractor}{suffix}"

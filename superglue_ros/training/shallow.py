@@ -1,11 +1,10 @@
 """A graph network of which the first layers alone are trained: what a CPU can do in an hour.
 
-The others stay identities, so the weights keep the published layout.
+The others stay identities. Files leave those at the end out; loading fills them in with zeros.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from superglue_ros.errors import InputError
@@ -25,14 +24,3 @@ def keep_layers(network: SuperGlue, count: int) -> SuperGlue:
             raise InputError(f"layer {index} of the initial weights does something: keep it")
     network.gnn.layers = nn.ModuleList(layers[:count])
     return network
-
-
-@torch.no_grad()
-def with_all_layers(network: SuperGlue) -> SuperGlue:
-    """The same function in the published layout: layers that were taken out are identities."""
-    whole = SuperGlue(network.descriptor_dim).eval()
-    whole.load_state_dict(network.state_dict(), strict=False)
-    for layer in list(whole.gnn.layers)[len(network.gnn.layers) :]:
-        for parameter in layer.parameters():
-            nn.init.zeros_(parameter)
-    return whole
