@@ -67,6 +67,17 @@ def test_a_lack_is_a_warning_and_an_error_a_failure(error: Exception, status: st
     assert str(error) in found[1]
 
 
+def test_a_rerun_that_is_too_old_is_a_warning_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("rerun")
+    monkeypatch.setattr("rerun.__version__", "0.30.0")
+    (check,) = (one for one in doctor.CHECKS if one.what == "Rerun")
+    status, found, remedy = check.run()
+    assert (status, remedy) == ("warn", "pip install --upgrade rerun-sdk")
+    assert "0.30.0" in found
+
+
 def test_without_ros_and_torch_every_line_is_still_there() -> None:
     program = f"""
 import sys; sys.path.insert(0, {ROOT!r})

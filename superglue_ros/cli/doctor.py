@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from superglue_ros.cli.tables import print_table
+from superglue_ros.errors import InputError
 
 OK, WARNING, FAILURE = "ok", "warn", "fail"
 _COLOURS = {OK: "green", WARNING: "yellow", FAILURE: "red"}
@@ -123,6 +124,16 @@ def _optional(distribution: str, use: str) -> Callable[[], str]:
     return probe
 
 
+def _rerun() -> str:
+    from superglue_ros.rerun_log import import_rerun
+
+    try:
+        return str(import_rerun().__version__)
+    except InputError as error:
+        why, _, _ = str(error).partition(": ")
+        raise Lack(f"{why}; only `--rerun` needs it") from None
+
+
 def _weights() -> str:
     from superglue_ros.weights import SHIPPED
 
@@ -183,6 +194,7 @@ CHECKS = (
     ),
     Check("PyAV", _optional("av", "only `bag --video` needs it"), "pip install av"),
     Check("Ray", _optional("ray", "only `bag --ray` needs it"), "pip install ray"),
+    Check("Rerun", _rerun, "pip install --upgrade rerun-sdk"),
     Check("weights", _weights, _INSTALL_AGAIN),
     Check("ROS 2", _ros, _GET_ROS),
     Check("rclpy", _rclpy, _GET_ROS),
