@@ -19,6 +19,21 @@ def random_superpoint() -> SuperPoint:
     return network
 
 
+def randomise(
+    network: SuperGlue, *, gain: float = 1.0, bias: float = 0.1, mean: float = 0.2
+) -> None:
+    """Random weights and batch statistics under which every layer changes the result."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d):
+            nn.init.normal_(module.weight, std=gain * module.in_channels**-0.5)
+            nn.init.normal_(module.bias, std=bias)
+        elif isinstance(module, nn.BatchNorm1d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+            nn.init.normal_(module.running_mean, std=mean)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+
+
 def random_superglue() -> SuperGlue:
     """Weights under which every part of the network decides about the matches.
 
@@ -27,15 +42,7 @@ def random_superglue() -> SuperGlue:
     """
     torch.manual_seed(12)
     network = SuperGlue()
-    for module in network.modules():
-        if isinstance(module, nn.Conv1d):
-            nn.init.normal_(module.weight, std=module.in_channels**-0.5)
-            nn.init.normal_(module.bias, std=0.05)
-        elif isinstance(module, nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    randomise(network, bias=0.05, mean=0.1)
     network.kenc.encoder[12].weight.data *= 0.03
     for layer in network.gnn.layers:
         for projection, gain in zip(layer.attn.proj, (25, 25, 4), strict=True):

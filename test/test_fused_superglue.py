@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from random_networks import randomise
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -24,15 +25,7 @@ def network() -> SuperGlue:
     """Every layer, batch statistics included, changes the result by about as much as it holds."""
     torch.manual_seed(1)
     network = SuperGlue(DIM)
-    for module in network.modules():
-        if isinstance(module, nn.Conv1d):
-            nn.init.normal_(module.weight, std=0.5 * module.in_channels**-0.5)
-            nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    randomise(network, gain=0.5)
     return network.double().eval()
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from random_networks import randomise
 from torch import nn
 
 from superglue_ros.networks import SuperGlue
@@ -18,24 +19,12 @@ DIM = 8
 Side = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def randomise(network: SuperGlue) -> SuperGlue:
-    """Random weights and batch statistics under which every layer changes the result."""
-    torch.manual_seed(1)
-    for module in network.modules():
-        if isinstance(module, nn.Conv1d):
-            nn.init.normal_(module.weight, std=module.in_channels**-0.5)
-            nn.init.normal_(module.bias, std=0.1)
-        elif isinstance(module, nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-    return network.double().eval()
-
-
 @pytest.fixture(scope="module")
 def network() -> SuperGlue:
-    return randomise(SuperGlue(DIM))
+    network = SuperGlue(DIM)
+    torch.manual_seed(1)
+    randomise(network)
+    return network.double().eval()
 
 
 def side(seed: int, count: int, size: tuple[float, float], batch: int = 1) -> Side:
