@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,10 @@ if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags
 
 _OF_BAG = Flags(BagConfig, names=("mode", "topic", "right_topic", "start", "end"))
 
-_WORTH_SAYING_MIN = 1.0
+_ENOUGH_TO_TELL = 0.02
+"""Share of the work that tells how long the rest takes."""
+
+_WORTH_SAYING_SEC = 60.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -112,22 +114,22 @@ def _measure(kind: str, arguments: argparse.Namespace, plan: Plan, results: Resu
     measure = _benchmark(kind, arguments)
     with share_progress() as progress:
         task = progress.add_task("loading", total=1.0)
-        begin = time.monotonic()
-        rows = told = 0
+        rows, told = 0, False
 
         def on_progress(text: str, share: float) -> None:
             nonlocal rows, told
             progress.update(task, description=text, completed=share)
-            if rows == results.count or share == 0.0:
+            if rows == results.count:
                 return
             rows = results.count
             if arguments.json is not None:  # whatever comes, this much is safe
                 _write_json(results, arguments.json)
-            left_min = (time.monotonic() - begin) * (1.0 - share) / share / 60.0
-            if not told and left_min > _WORTH_SAYING_MIN:
-                text = f"about {left_min:.0f} min to go; Ctrl-C gives the figures so far"
-                progress.console.print(text)
-            told = 1
+            left_sec = progress.tasks[task].time_remaining
+            if not told and share > _ENOUGH_TO_TELL and left_sec and left_sec > _WORTH_SAYING_SEC:
+                progress.console.print(
+                    f"about {left_sec / 60:.0f} min to go; Ctrl-C gives the figures so far"
+                )
+                told = True
 
         measure(plan, results, on_progress)
     results.complete = True
