@@ -14,7 +14,7 @@ import pytest
 from superglue_ros.features import GreyImage
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
-LARGEST = (160, 208)
+LARGEST = (96, 128)
 MOST_KEYPOINTS = 128
 WARM_UP_FRAMES = 200
 RSS_GROWTH = 1.05
