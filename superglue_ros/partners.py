@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from superglue_ros.config import KeyframeConfig
 from superglue_ros.features import Features, Matches
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import, and nothing here needs it
+    from superglue_ros.inference.tensors import FeatureTensors
 
 Origin = TypeVar("Origin")
 
@@ -21,14 +24,19 @@ class View(Generic[Origin]):
     """The features of one image and when it was taken.
 
     Attributes:
-        features: The features; in whatever memory, this module reads keypoints alone.
+        tensors: The features, on whatever device, which may be computing them still.
         stamp_sec: Time of the image in seconds.
         origin: What the caller wants back with it, a message header say.
     """
 
-    features: Features
+    tensors: FeatureTensors
     stamp_sec: float
     origin: Origin
+
+    @property
+    def features(self) -> Features:
+        """Keypoints and confidences in the host's memory, without descriptors, once computed."""
+        return self.tensors.on_host
 
 
 class Partners(Protocol[Origin]):

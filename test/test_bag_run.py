@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fused_helpers
 import numpy as np
 import pytest
 from bag_helpers import START_NS, camera, frame, image_message, stamp_ns, write_bag
@@ -146,6 +147,26 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     assert len(files) == 7 + COUNT - 1
 
 
+def test_a_run_on_a_gpu_goes_on_to_the_same_result(recording: Path, tmp_path: Path) -> None:
+    """From a part of one batch, with the features that it left."""
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    networks = fused_helpers.networks("fused")
+    outputs = Outputs(descriptors=True, csv=True)
+    runs = [BagRun(recording, tmp_path / n / "out", BagConfig(), outputs) for n in ("one", "two")]
+    with fused_helpers.as_on_a_gpu(*networks):
+        runs[0].run(*networks)
+        with pytest.raises(KeyboardInterrupt):
+            runs[1].run(*networks, on_frame=interrupt)
+        done: list[int] = []
+        runs[1].run(*networks, resume=True, on_frame=lambda n, total: done.append(n))
+    assert done == [5, 6, 7]
+    assert_same_files(tmp_path / "one", tmp_path / "two")
+
+
 def assert_same_files(one: Path, other: Path) -> set[Path]:
     """That two folders hold the same files of the same bytes; returns them."""
     files = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
@@ -176,12 +197,40 @@ def test_a_run_of_other_settings_is_not_gone_on_with(
         other.run(*networks, resume=True)
 
 
-def test_a_batch_is_a_matter_of_speed(recording: Path, networks: Any, tmp_path: Path) -> None:
-    single = list(matched_pairs(recording, *networks))
+def test_a_batch_is_a_matter_of_speed(recording: Path, networks: Any) -> None:
+    """On a CPU engines take one image after the other, whatever they are given."""
+    single = list(matched_pairs(recording, *networks, batch_size=1))
     batched = list(matched_pairs(recording, *networks, batch_size=3))
     assert len(single) == len(batched) == COUNT - 1
     for (*_, one), (*_, other) in zip(single, batched, strict=True):
-        assert np.mean(one.matches0 == other.matches0) > 0.9
+        np.testing.assert_array_equal(one.matches0, other.matches0)
+        np.testing.assert_array_equal(one.matching_scores0, other.matching_scores0)
+
+
+@pytest.mark.parametrize("mode", ["sequential", "stereo"])
+def test_frames_go_through_a_gpu_in_batches_each_image_once(mode: str, tmp_path: Path) -> None:
+    """Of seven frames, of which one cannot be used, the next batch before one is waited for."""
+    messages = camera(COUNT, "/left/image")
+    messages[2][2].encoding = "32FC1"
+    if mode == "stereo":
+        messages = sorted([*messages, *camera(COUNT, "/right/image", shift=8)], key=lambda m: m[1])
+    bag = write_bag(tmp_path / "bag", messages)
+    fused = fused_helpers.networks("fused")
+    settings = {"mode": mode}
+    with fused_helpers.as_on_a_gpu(*fused), fused_helpers.logged() as log:
+        found = list(matched_pairs(bag, *fused, **settings))
+    # Four images at a time, and two pairs at a time of the three or four that they make
+    begun = {"sequential": [2, 1 + 2], "stereo": [4, 4]}[mode]
+    assert [log.count("extract"), log.count("match")] == begun
+    assert log.index("wait") >= 4
+    exact = fused_helpers.networks("torch")
+    expected = list(matched_pairs(bag, *exact, **settings))
+    assert len(found) == len(expected) == (5 if mode == "sequential" else 6)
+    for (_, features1, one), (_, expected1, other) in zip(found, expected, strict=True):
+        np.testing.assert_allclose(features1.keypoints, expected1.keypoints, atol=1e-3)
+        np.testing.assert_allclose(features1.descriptors, expected1.descriptors, atol=1e-4)
+        np.testing.assert_array_equal(one.matches0, other.matches0)
+        assert len(one) > 10
 
 
 def test_stereo_pairs_are_matched_left_to_right(networks: Any, tmp_path: Path) -> None:

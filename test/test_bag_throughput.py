@@ -29,9 +29,9 @@ def test_a_run_and_its_networks_are_measured_on_the_same_frames(
     calls = []
 
     class Counted(SuperGlueMatcher):
-        def match(self, *pair, **options):  # type: ignore[no-untyped-def]
-            calls.append(max(map(len, pair)))
-            return super().match(*pair, **options)
+        def begin_batch(self, pairs, **options):  # type: ignore[no-untyped-def]
+            calls.extend(max(map(len, pair)) for pair in pairs)
+            return super().begin_batch(pairs, **options)
 
     monkeypatch.setattr(throughput, "SuperGlueMatcher", Counted)
     results, shares = Results(), []

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from bag_helpers import frame
 from numpy.typing import NDArray
 
-from superglue_ros.bag.matching import FrameResult, ImageOrigin, ImageView, MatchedPair
 from superglue_ros.bag.outputs import Summary
+from superglue_ros.bag.results import FrameResult, ImageOrigin, ImageView, MatchedPair
 from superglue_ros.bag.video import VIDEO_FILE, Video
 from superglue_ros.config import DrawingConfig
 from superglue_ros.errors import InputError
-from superglue_ros.features import Features, Matches
+from superglue_ros.features import Matches
+from superglue_ros.inference.tensors import FeatureTensors
 
 av = pytest.importorskip("av")
 
@@ -27,9 +29,8 @@ SECOND = 1_000_000_000
 
 def view(number: int, stamp_ns: int, *, columns: int = 160) -> ImageView:
     image = np.ascontiguousarray(frame(number)[:, :columns])
-    features = Features(
-        np.float32([[10, 10], [20, 30]]), np.ones(2, np.float32), np.zeros((2, 0)), (160, 120), ""
-    )
+    points = torch.tensor([[10.0, 10.0], [20.0, 30.0]])
+    features = FeatureTensors(points, torch.ones(2), torch.zeros(2, 0), (160, 120), "")
     origin = ImageOrigin(stamp_ns // SECOND, stamp_ns % SECOND, "camera", stamp_ns, image)
     return ImageView(features, origin.stamp_sec, origin)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from superglue_ros.benchmark import growth, plot, run
+from superglue_ros.benchmark import contenders, growth, plot, run
 from superglue_ros.benchmark.conditions import Condition
 from superglue_ros.benchmark.floor import Ceilings, Work, superglue_work, superpoint_work
 from superglue_ros.benchmark.measure import in_turns
@@ -22,6 +22,8 @@ from superglue_ros.benchmark.results import Results, Row
 from superglue_ros.benchmark.weights import every_layer
 from superglue_ros.cli.bench_tables import print_results
 from superglue_ros.cli.main import main
+from superglue_ros.config import SuperGlueConfig, SuperPointConfig
+from superglue_ros.inference.engines.samples import sample_pair
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights.loading import load_superglue
 
@@ -57,10 +59,57 @@ def test_the_operations_are_those_that_pytorch_counts() -> None:
 
 def test_a_floor_is_what_takes_longest_and_what_the_cache_gives() -> None:
     ceilings = Ceilings(gflops=100, memory_gb_s=10, cache_gb_s=50)
-    assert ceilings.floor_ms(Work(gflop=1, gigabytes=0.05)) == pytest.approx(10)
-    assert ceilings.floor_ms(Work(gflop=0.1, gigabytes=0.05)) == pytest.approx(5)
-    assert ceilings.floor_ms(Work(1, 0.05, cached_gigabytes=0.1)) == pytest.approx(12)
-    assert ceilings.floor_ms(Work(1, 0.01) * 2 + Work(1, 0)) == pytest.approx(30)
+    assert ceilings.floor_ms(Work(gflop=1, gigavalues=0.0125), "fp32") == pytest.approx(10)
+    assert ceilings.floor_ms(Work(gflop=0.1, gigavalues=0.0125), "fp32") == pytest.approx(5)
+    assert ceilings.floor_ms(Work(1, 0.01, cached_gigabytes=0.1), "fp32") == pytest.approx(12)
+    assert ceilings.floor_ms(Work(1, 0.01) * 2 + Work(1, 0), "fp32") == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("precision", "floor_ms"), [("fp32", 5), ("fp16", 3), ("bf16", 3), ("fp32 + fp16", 3)]
+)
+def test_half_precision_moves_half_of_what_the_networks_move(
+    precision: str, floor_ms: float
+) -> None:
+    """10 million numbers of the networks and 10 million bytes of scores at 10 GB/s."""
+    ceilings = Ceilings(gflops=100, memory_gb_s=10, cache_gb_s=50)
+    work = Work(gflop=0.01, gigavalues=0.01, gigabytes=0.01)
+    assert ceilings.floor_ms(work, precision) == pytest.approx(floor_ms)
+
+
+def test_the_numbers_that_are_moved_are_those_counted_by_hand() -> None:
+    """SuperPoint's weights and twice its results for 8x8 pixels; SuperGlue's scores of 3 and 2."""
+    weights = 576 + 3 * 36_864 + 73_728 + 3 * 147_456 + 2 * 294_912 + 16_640 + 65_536
+    results = 2 * 64 * 64 + 2 * 64 * 16 + 2 * 128 * 4 + 2 * 128 + 256 + 65 + 256 + 256
+    assert superpoint_work(8, 8).gigavalues * 1e9 == pytest.approx(weights + 2 * results)
+    assert superpoint_work(8, 8).gigabytes == 0
+    matching = superglue_work(3, 2, iterations=10)
+    assert matching.gigabytes * 1e9 == pytest.approx(4 * (3 + 1) * (2 + 1))
+    assert matching.cached_gigabytes * 1e9 == pytest.approx(10 * 2 * 4 * (3 + 1) * (2 + 1))
+
+
+def test_the_others_compute_in_float32_where_the_default_is_less() -> None:
+    """PyTorch lets convolutions on a GPU take TensorFloat-32 unless it is told not to."""
+    pytest.importorskip("transformers")
+    task = contenders.Task(
+        SuperPointConfig(device="cpu", max_keypoints=20, resize=0),
+        SuperGlueConfig(device="cpu", sinkhorn_iterations=2),
+    )
+    images = run.stereo_images((96, 72))
+    pair = sample_pair(20, 256, CPU)
+    assert torch.backends.cudnn.allow_tf32
+    for one in (contenders.Plain(task), contenders.Transformers(task)):
+        allowed: list[bool] = []
+        for network in (one._superpoint, one._superglue):
+            network.register_forward_pre_hook(
+                lambda *_, seen=allowed: seen.append(torch.backends.cudnn.allow_tf32)
+            )
+        one.extract(images)
+        one.match(pair)
+        one.pair(images)
+        assert len(allowed) >= 4
+        assert not any(allowed)
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_functions_run_in_turns_and_the_first_run_does_not_count() -> None:

@@ -15,8 +15,13 @@ import torch
 from superglue_ros.errors import InputError
 from superglue_ros.features import Matches
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
-from superglue_ros.inference.engines import Detections, EngineUnavailableError, exact, selection
-from superglue_ros.inference.engines.interface import EngineOptions
+from superglue_ros.inference.engines import (
+    EngineOptions,
+    EngineUnavailableError,
+    exact,
+    selection,
+)
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.weights.loading import load_superpoint
 
 FP32 = EngineOptions(torch.device("cpu"), "fp32")
@@ -30,15 +35,18 @@ class Altered:
 
     def superpoint_engine(self, loaded: Any, options: EngineOptions) -> Any:
         engine = exact.superpoint_engine(loaded, FP32)
-        return self._altered(engine, engine.detect, "detect")
+        detect = engine.detect
+        engine.detect = lambda *given: self._altered(detect(*given))  # type: ignore[method-assign]
+        return engine
 
     def superglue_engine(self, loaded: Any, options: EngineOptions) -> Any:
-        engine = exact.superglue_engine(loaded, FP32)
-        return self._altered(engine, engine.match, "match")
-
-    def _altered(self, engine: Any, function: Callable[..., Sequence[Any]], name: str) -> Any:
-        setattr(engine, name, lambda *a, **k: [self._change(one) for one in function(*a, **k)])
+        engine: Any = exact.superglue_engine(loaded, FP32)
+        begin = engine.begin_match
+        engine.begin_match = lambda *a, **k: lambda: self._altered(begin(*a, **k)())
         return engine
+
+    def _altered(self, results: Sequence[Any]) -> list[Any]:
+        return [self._change(one) for one in results]
 
 
 @pytest.fixture
@@ -56,20 +64,32 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     return put
 
 
-def shifted(found: Detections) -> Detections:
-    return found._replace(keypoints=found.keypoints + 1)
+def features_of(found: FeatureTensors, **changed: torch.Tensor) -> FeatureTensors:
+    tensors = {name: getattr(found, name) for name in ("keypoints", "scores", "descriptors")}
+    return FeatureTensors(
+        **tensors | changed, image_size=found.image_size, extractor=found.extractor
+    )
 
 
-def without_half_of_the_keypoints(found: Detections) -> Detections:
-    return Detections(*(tensor[::2] for tensor in found))
+def shifted(found: FeatureTensors) -> FeatureTensors:
+    return features_of(found, keypoints=found.keypoints + 1)
 
 
-def with_descriptors_of_others(found: Detections) -> Detections:
-    return found._replace(descriptors=found.descriptors.roll(1, dims=0))
+def without_half_of_the_keypoints(found: FeatureTensors) -> FeatureTensors:
+    return features_of(
+        found,
+        keypoints=found.keypoints[::2],
+        scores=found.scores[::2],
+        descriptors=found.descriptors[::2],
+    )
 
 
-def not_a_number(found: Detections) -> Detections:
-    return found._replace(descriptors=found.descriptors * torch.nan)
+def with_descriptors_of_others(found: FeatureTensors) -> FeatureTensors:
+    return features_of(found, descriptors=found.descriptors.roll(1, dims=0))
+
+
+def not_a_number(found: FeatureTensors) -> FeatureTensors:
+    return features_of(found, descriptors=found.descriptors * torch.nan)
 
 
 def nothing_matched(matches: Matches) -> Matches:

@@ -1,28 +1,64 @@
-"""Batch-norm folded into convolutions is the same function."""
+"""SuperGlue simplified is the same function."""
 
 from __future__ import annotations
 
+import copy
+
+import pytest
 import torch
+from random_networks import random_superglue
 from torch import nn
 
-from superglue_ros.inference.folding import fold_batch_norms
+from superglue_ros.inference.folding import ConstantChange, simplify
+from superglue_ros.networks import SuperGlue
+
+IDLE = (0, 3, 4, 17)
+"""Layers whose last weights are zero."""
 
 
-def small_network() -> nn.Module:
-    torch.manual_seed(3)
-    inner = nn.Sequential(nn.Conv1d(4, 6, 1), nn.BatchNorm1d(6), nn.ReLU(), nn.Conv1d(6, 2, 1))
-    norm = inner[1]
-    nn.init.uniform_(norm.weight, 0.5, 2)
-    nn.init.normal_(norm.bias)
-    nn.init.normal_(norm.running_mean)
-    nn.init.uniform_(norm.running_var, 0.2, 3)
-    return nn.ModuleDict({"mlp": inner}).double().eval()
+@pytest.fixture(scope="module")
+def network() -> SuperGlue:
+    """One of the idle layers does nothing at all, the others add a constant."""
+    network = random_superglue().eval()
+    for index in IDLE:
+        nn.init.zeros_(network.gnn.layers[index].mlp[3].weight)
+    nn.init.zeros_(network.gnn.layers[IDLE[0]].mlp[3].bias)
+    return network
 
 
-def test_folding_leaves_the_outputs_and_removes_the_norms() -> None:
-    network = small_network()
-    x = torch.randn(2, 4, 5, dtype=torch.float64)
-    expected = network["mlp"](x)
-    folded = fold_batch_norms(network)
-    torch.testing.assert_close(folded["mlp"](x), expected)
-    assert not any(isinstance(module, nn.BatchNorm1d) for module in folded.modules())
+def scores(network: SuperGlue, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    random = torch.Generator().manual_seed(5)
+    inputs = []
+    for count in (30, 40):
+        descriptors = torch.randn(1, 256, count, generator=random)
+        points, confidences = (torch.rand(1, *s, generator=random) for s in ((count, 2), (count,)))
+        size = torch.tensor([[640.0, 480.0]])
+        inputs += [points * size, confidences, nn.functional.normalize(descriptors, dim=1), size]
+    with torch.inference_mode():
+        return network(*(one.to(dtype) for one in inputs))
+
+
+def test_the_scores_stay_and_the_norms_go(network: SuperGlue) -> None:
+    double = copy.deepcopy(network).double()
+    expected = scores(double, torch.float64)
+    simplified = simplify(double)
+    torch.testing.assert_close(scores(simplified, torch.float64), expected)
+    assert not any(isinstance(module, nn.BatchNorm1d) for module in simplified.modules())
+
+
+def test_layers_that_do_nothing_are_left_out_exactly(network: SuperGlue) -> None:
+    """To the last bit, beside the same network with the whole layers in their places."""
+    simplified = simplify(copy.deepcopy(network))
+    left_out = [isinstance(layer, ConstantChange) for layer in simplified.gnn.layers]
+    assert left_out == [index in IDLE for index in range(18)]
+    complete = copy.deepcopy(simplified)
+    for index in IDLE:
+        complete.gnn.layers[index] = network.gnn.layers[index]
+    assert torch.equal(scores(simplified), scores(complete))
+
+
+def test_simplifying_again_changes_nothing(network: SuperGlue) -> None:
+    once = simplify(copy.deepcopy(network))
+    twice = simplify(copy.deepcopy(once))
+    assert torch.equal(scores(once), scores(twice))
+    assert [type(layer) for layer in once.gnn.layers] == [type(layer) for layer in twice.gnn.layers]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from fused_helpers import as_on_a_gpu
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from superglue_ros.features import Features, GreyImage
@@ -100,10 +101,10 @@ def test_pairs_of_different_counts_are_matched_at_once_as_each_alone(
         pairs.append(
             tuple(FeatureTensors.from_features(one, torch.device("cpu")) for one in (first, second))
         )
-    config = exact[1].config
-    together = fused[1]._engine.match(pairs, config, with_assignment=True)
-    for found, pair in zip(together, pairs, strict=True):
-        (expected,) = exact[1]._engine.match([pair], config, with_assignment=True)
+    with as_on_a_gpu(*fused):
+        together = fused[1].match_batch(pairs, with_assignment=True)
+    alone = exact[1].match_batch(pairs, with_assignment=True)
+    for found, expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(found.matches0, expected.matches0)
         np.testing.assert_array_equal(found.matches1, expected.matches1)
         np.testing.assert_allclose(found.matching_scores0, expected.matching_scores0, atol=1e-5)

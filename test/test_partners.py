@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from superglue_ros.config import KeyframeConfig
-from superglue_ros.features import Features, Matches
+from superglue_ros.features import Matches
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.partners import Keyframe, PreviousFrame, Templates, View
 
 COUNT = 10
@@ -17,14 +20,17 @@ COUNT = 10
 def view(stamp_sec: float, x: float = 0.0) -> View[str]:
     """Ten keypoints in a row, the first one at `x`."""
     keypoints = np.stack([x + np.arange(COUNT), np.zeros(COUNT)], axis=1).astype(np.float32)
-    features = Features(
-        keypoints=keypoints,
-        scores=np.ones(COUNT, np.float32),
-        descriptors=np.zeros((COUNT, 0), np.float32),
+    return View(features(keypoints), stamp_sec, origin=f"at {stamp_sec:g}")
+
+
+def features(keypoints: NDArray[np.float32]) -> FeatureTensors:
+    return FeatureTensors(
+        keypoints=torch.from_numpy(keypoints),
+        scores=torch.ones(len(keypoints)),
+        descriptors=torch.zeros(len(keypoints), 0),
         image_size=(100, 100),
         extractor="",
     )
-    return View(features, stamp_sec, origin=f"at {stamp_sec:g}")
 
 
 def matches(count: int) -> Matches:
@@ -103,14 +109,7 @@ def test_the_keyframe_is_renewed_where_time_is_set_back() -> None:
 
 def test_a_keyframe_without_keypoints_is_renewed() -> None:
     partners: Keyframe[str] = Keyframe(KeyframeConfig())
-    dark = view(0)
-    empty = replace(
-        dark.features,
-        keypoints=np.zeros((0, 2), np.float32),
-        scores=np.zeros(0, np.float32),
-        descriptors=np.zeros((0, 0), np.float32),
-    )
-    dark = replace(dark, features=empty)
+    dark = replace(view(0), tensors=features(np.zeros((0, 2), np.float32)))
     none, scores = np.full(COUNT, -1, np.int32), np.zeros(COUNT, np.float32)
     partners.of(dark)
     bright = view(1)

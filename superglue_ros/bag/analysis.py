@@ -11,8 +11,8 @@ import numpy as np
 
 from superglue_ros.bag.calibration import Calibration
 from superglue_ros.bag.config import BagConfig
-from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Outputs
+from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.errors import InputError
 from superglue_ros.geometry import estimate_two_view_geometry
 from superglue_ros.stereo import StereoPoints, stereo_geometry

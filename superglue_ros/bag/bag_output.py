@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rosbags.rosbag2 import Reader
 
-from superglue_ros.bag.matching import FrameResult
 from superglue_ros.bag.messages import write_result
 from superglue_ros.bag.outputs import Outputs, Summary, WriteResult
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.raw import RawMessage
+from superglue_ros.bag.results import FrameResult
 from superglue_ros.bag.writer import BagWriter
 
 _NAME = "bag"

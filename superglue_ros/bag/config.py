@@ -57,9 +57,10 @@ class BagConfig(
     )
     right_camera_info: str = setting("", "Topic of the right camera's calibration in stereo.")
     batch_size: int = setting(
-        1,
-        "Frames that go through the extractor together. More is faster on a GPU; the results then "
-        "differ from those of the live nodes in the last bits.",
-        minimum=1,
+        0,
+        "Frames that go through the networks together; 0: as many as they are best at, one on a "
+        "CPU. With more than one the results may differ from those of the live nodes in the last "
+        "bits.",
+        minimum=0,
         maximum=256,
     )

@@ -13,15 +13,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from superglue_ros.bag.analysis import Analysis
-from superglue_ros.bag.matching import FrameResult, ImageOrigin, ImageView
 from superglue_ros.bag.outputs import Output
+from superglue_ros.bag.results import FrameResult, ImageOrigin, ImageView
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features
+
+if TYPE_CHECKING:  # takes seconds to import
+    import torch
 
 _RUN, _STATE, _ARRAYS, _LOCK = "run.json", "state.json", "state.npz", "lock"
 _OF_FEATURES = ("keypoints", "scores", "descriptors")
@@ -84,12 +87,14 @@ class Journal:
         """The folders of the parts, in order."""
         return sorted(self.folder.glob("part_*"))
 
-    def views(self) -> list[ImageView]:
-        """What the next part has to remember of the earlier ones."""
+    def views(self, device: torch.device) -> list[ImageView]:
+        """What the next part has to remember of the earlier ones, its features on a device."""
         if not self._views:
             return []
         with np.load(self.parts[-1] / _ARRAYS) as arrays:
-            return [_view(known, number, arrays) for number, known in enumerate(self._views)]
+            return [
+                _view(known, number, arrays, device) for number, known in enumerate(self._views)
+            ]
 
     def restore(self, analysis: Analysis) -> None:
         """Let the analysis go on from the last part, if there is one."""
@@ -153,7 +158,8 @@ def reasons(counts: Counter[str], kind: str) -> dict[str, int]:
 def _arrays(views: Sequence[ImageView]) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for number, view in enumerate(views):
-        arrays |= {f"{name}{number}": getattr(view.features, name) for name in _OF_FEATURES}
+        features = view.tensors.to_features()
+        arrays |= {f"{name}{number}": getattr(features, name) for name in _OF_FEATURES}
         arrays[f"image{number}"] = view.origin.image
     return arrays
 
@@ -163,12 +169,14 @@ def _known(view: ImageView) -> dict[str, Any]:
     origin = view.origin
     return {
         "origin": [origin.sec, origin.nanosec, origin.frame_id, origin.time_ns],
-        "image_size": list(view.features.image_size),
-        "extractor": view.features.extractor,
+        "image_size": list(view.tensors.image_size),
+        "extractor": view.tensors.extractor,
     }
 
 
-def _view(known: dict[str, Any], number: int, arrays: Any) -> ImageView:
+def _view(known: dict[str, Any], number: int, arrays: Any, device: torch.device) -> ImageView:
+    from superglue_ros.inference.tensors import FeatureTensors
+
     width, height = known["image_size"]
     features = Features(
         image_size=(width, height),
@@ -177,4 +185,4 @@ def _view(known: dict[str, Any], number: int, arrays: Any) -> ImageView:
     )
     sec, nanosec, frame_id, time_ns = known["origin"]
     origin = ImageOrigin(sec, nanosec, frame_id, time_ns, arrays[f"image{number}"])
-    return ImageView(features, origin.stamp_sec, origin)
+    return ImageView(FeatureTensors.from_features(features, device), origin.stamp_sec, origin)

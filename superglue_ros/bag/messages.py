@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from superglue_ros.bag.definitions import message_types
-from superglue_ros.bag.matching import FrameResult, ImageOrigin, MatchedPair
+from superglue_ros.bag.results import FrameResult, ImageOrigin, MatchedPair
 from superglue_ros.bag.writer import BagWriter
-from superglue_ros.features import Features
 from superglue_ros.messages import (
     features_fields,
     matches_fields,
@@ -29,7 +28,7 @@ def write_result(
     """Write what came of one frame, each message at the time of its (newer) image."""
     cameras = ("/left", "/right") if len(result.views) > 1 else ("",)
     for camera, view in zip(cameras, result.views, strict=False):
-        features = view.features if with_descriptors else _without_descriptors(view.features)
+        features = view.tensors.to_features() if with_descriptors else view.features
         message = _message(FEATURES, header=_header(view.origin), **features_fields(features))
         _write(bag, f"{camera}/features", message, view.origin)
     for pair in result.pairs:
@@ -65,13 +64,3 @@ def _header(origin: ImageOrigin) -> Any:
 
 def _message(message_type: str, **fields: Any) -> Any:
     return message_types().types[message_type](**fields)
-
-
-def _without_descriptors(features: Features) -> Features:
-    return Features(
-        features.keypoints,
-        features.scores,
-        features.descriptors[:, :0],
-        features.image_size,
-        features.extractor,
-    )

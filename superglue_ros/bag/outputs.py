@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from superglue_ros.bag.matching import FrameResult
+from superglue_ros.bag.results import FrameResult
 
 
 @dataclass(frozen=True)

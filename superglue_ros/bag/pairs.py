@@ -37,4 +37,7 @@ def matched_pairs(
         frames = Frames(reader, choose_topics(reader, config), config)
         for result in FrameMatching(config, extractor, matcher).results(frames):
             for pair in result.pairs:
-                yield pair.view0.features, pair.view1.features, pair.matches
+                features0, features1 = (
+                    view.tensors.to_features() for view in (pair.view0, pair.view1)
+                )
+                yield features0, features1, pair.matches

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from superglue_ros.bag.matching import MatchedPair
+from superglue_ros.bag.results import MatchedPair
 from superglue_ros.config import DrawingConfig
 from superglue_ros.drawing import BgrImage, draw_matches
 

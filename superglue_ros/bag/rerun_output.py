@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Summary, WriteResult
+from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.config import DrawingConfig
 from superglue_ros.drawing import TrackTails
 from superglue_ros.rerun_log import RerunLog, import_rerun, join_recordings

@@ -18,12 +18,13 @@ from superglue_ros.bag.calibration import Calibration, find_calibration
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frame, Frames, Period
 from superglue_ros.bag.journal import Journal, reasons
-from superglue_ros.bag.matching import FrameMatching, FrameResult
+from superglue_ros.bag.matching import FrameMatching
 from superglue_ros.bag.outputs import Output, Outputs, Summary
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.bag.report.output import Report
 from superglue_ros.bag.rerun_output import Rerun
+from superglue_ros.bag.results import FrameResult
 from superglue_ros.bag.tables import NpzFiles, matches_table, tracks_table
 from superglue_ros.bag.topics import choose_topics
 from superglue_ros.bag.video import Video
@@ -123,14 +124,14 @@ class BagRun:
         folder = partial_folder(self._output)
         with Journal(folder, identity, resume=resume) as journal:
             matching = FrameMatching(self._config, extractor, matcher)
-            matching.restore(journal.views())
+            matching.restore(journal.views(extractor.device))
             journal.restore(analysis)
             results = _reported(
                 matching.results(_from(frames, journal.next_index)),
                 lambda count: on_frame(count, frames.expected),
                 done=journal.counts["frames"],
             )
-            for part in _parts(results, self._config.batch_size):
+            for part in _parts(results, matching.frames_at_once):
                 journal.write_part(part, analysis, outputs)
             summary = _summary(reader, frames, journal, calibration.source)
             if not summary.frames:
@@ -226,9 +227,9 @@ def _from(frames: Iterable[Frame], index: int) -> Iterator[Frame]:
     return (frame for frame in frames if frame.index >= index)
 
 
-def _parts(results: Iterator[FrameResult], batch_size: int) -> Iterator[Iterator[FrameResult]]:
+def _parts(results: Iterator[FrameResult], at_once: int) -> Iterator[Iterator[FrameResult]]:
     """The results cut into parts of whole batches, so that resuming changes no batch."""
-    size = -(-PART_FRAMES // batch_size) * batch_size
+    size = -(-PART_FRAMES // at_once) * at_once
     for first in results:
         yield chain([first], islice(results, size - 1))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from superglue_ros.bag.matching import FrameResult, ImageOrigin, MatchedPair
 from superglue_ros.bag.outputs import Summary, WriteResult
+from superglue_ros.bag.results import FrameResult, ImageOrigin, MatchedPair
 from superglue_ros.npz import write_npz
 
 Row = tuple[str | int, ...]

@@ -13,10 +13,12 @@ from typing import Any
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frames
+from superglue_ros.bag.matching import FrameMatching
 from superglue_ros.bag.outputs import Outputs
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.bag.run import BagRun
 from superglue_ros.bag.topics import choose_topics
+from superglue_ros.batches import batches, overlapped
 from superglue_ros.benchmark.plan import Plan
 from superglue_ros.benchmark.results import BagRow, Results, describe_machine
 from superglue_ros.benchmark.run import OnProgress
@@ -24,6 +26,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
 from superglue_ros.image_decoding import image_decoder
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference.tensors import FeatureTensors
 
 Networks = tuple[SuperPointExtractor, SuperGlueMatcher]
 
@@ -123,7 +126,7 @@ class BagBenchmark:
             precision=extractor.config.precision,
             device=str(extractor.device),
             keypoints=extractor.config.max_keypoints,
-            batch=config.batch_size,
+            batch=FrameMatching(config, *networks).frames_at_once,
             frames=frames,
             rounds=len(shares),
             run_hz=frames / median(run_secs),
@@ -136,20 +139,28 @@ class BagBenchmark:
     ) -> float:
         """Match the images in memory as a run does; returns the seconds it took."""
         extractor, matcher = networks
+        size = FrameMatching(config, extractor, matcher).frames_at_once
+        previous: list[FeatureTensors] = []
+
+        def begin_matching(frames: list[list[GreyImage]]) -> Callable[[], list[int]]:
+            found = extractor.extract_tensors([image for frame in frames for image in frame])
+            is_stereo = len(frames[0]) == 2
+            sequence = pairwise([*previous, *found])
+            pairs = zip(found[::2], found[1::2], strict=True) if is_stereo else sequence
+            previous[:] = found[-1:]
+            pending = matcher.begin_batch(list(pairs))
+
+            def finish() -> list[int]:
+                pending()
+                return [len(frames)]
+
+            return finish
+
         begin = time.perf_counter()
-        previous = None
-        size = config.batch_size
-        for first in range(0, len(self._frames), size):
-            batch = self._frames[first : first + size]
-            features = iter(extractor.extract_batch([image for frame in batch for image in frame]))
-            for frame in batch:
-                views = [next(features) for _ in frame]
-                if len(views) == 1 and previous is not None:
-                    views.insert(0, previous)
-                for view0, view1 in pairwise(views):
-                    matcher.match(view0, view1)
-                previous = views[-1]
-            on_frame(first + len(batch))
+        done = 0
+        for count in overlapped(map(begin_matching, batches(self._frames, size))):
+            done += count
+            on_frame(done)
         return time.perf_counter() - begin
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Summary, WriteResult
 from superglue_ros.bag.pictures import picture_of
+from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.config import DrawingConfig
 from superglue_ros.drawing import BgrImage
 from superglue_ros.errors import InputError

@@ -25,6 +25,7 @@ from superglue_ros.benchmark.transformers_peer import (
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.features import GreyImage, IndexArray
 from superglue_ros.inference import ImagePairMatcher, SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference.device import strict_float32
 from superglue_ros.inference.engines.interface import FeaturePair
 from superglue_ros.inference.image_pairs import ImagePair
 from superglue_ros.inference.tensors import FeatureTensors
@@ -41,11 +42,19 @@ from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 
 class Contender(Protocol):
-    """Something that finds and matches keypoints."""
+    """Something that finds and matches keypoints.
+
+    Attributes:
+        name: What it is called.
+        engine: What runs it.
+        precision: The precision that was asked for.
+        computes_in: What its networks compute in, where it was left to them too.
+    """
 
     name: str
     engine: str
     precision: str
+    computes_in: str
 
     def extract(self, images: Sequence[GreyImage]) -> object:
         """Find the keypoints of images of one size."""
@@ -81,7 +90,9 @@ class Ours:
         self._matcher = SuperGlueMatcher(task.superglue)
         self._pairs = ImagePairMatcher(self._extractor, self._matcher)
         engines = dict.fromkeys((self._extractor.engine, self._matcher.engine))
+        precisions = dict.fromkeys((self._extractor.precision, self._matcher.precision))
         self.engine, self.precision = " + ".join(engines), task.superpoint.precision
+        self.computes_in = " + ".join(precisions)
 
     def extract(self, images: Sequence[GreyImage]) -> list[FeatureTensors]:
         """See `Contender`."""
@@ -89,7 +100,7 @@ class Ours:
 
     def match(self, pair: FeaturePair) -> IndexArray:
         """See `Contender`."""
-        return self._matcher.match_tensors(*pair).matches0
+        return self._matcher.match_batch([pair])[0].matches0
 
     def pair(self, images: Sequence[GreyImage]) -> IndexArray:
         """See `Contender`."""
@@ -104,10 +115,12 @@ class Ours:
 class Plain:
     """The networks as the papers have them, an operation at a time, in float32.
 
-    No batch-norm is folded, no layout changed, and the matching layer works in the log domain.
+    No batch-norm is folded, no layout changed, and the matching layer works in the log domain. The
+    default by which PyTorch computes convolutions on a GPU in TensorFloat-32 is off.
     """
 
     name, engine, precision = "plain PyTorch", "eager", "fp32"
+    computes_in = precision
 
     def __init__(self, task: Task) -> None:
         """Load the networks."""
@@ -123,7 +136,8 @@ class Plain:
         """See `Contender`."""
         config = self._task.superpoint
         batch = torch.from_numpy(np.stack(images))[:, None].to(self._device).float() / 255
-        probabilities, maps = self._superpoint(batch)
+        with strict_float32():
+            probabilities, maps = self._superpoint(batch)
         suppressed = non_maximum_suppression(probabilities, config.nms_radius)
         features = []
         for index, image in enumerate(images):
@@ -149,7 +163,8 @@ class Plain:
                 one.keypoints.new_tensor(one.image_size),
             )
         ]
-        scores = self._superglue(*inputs)
+        with strict_float32():
+            scores = self._superglue(*inputs)
         log_assignment = log_optimal_transport(
             scores, self._superglue.bin_score, config.sinkhorn_iterations
         )
@@ -163,9 +178,10 @@ class Plain:
 
 
 class Transformers:
-    """The networks of the `transformers` package with the same weights."""
+    """The networks of the `transformers` package with the same weights, in float32 as `Plain`."""
 
     name, engine, precision = "transformers", "eager", "fp32"
+    computes_in = precision
 
     def __init__(self, task: Task) -> None:
         """Load the networks; raises ImportError where the package is not installed."""
@@ -184,7 +200,8 @@ class Transformers:
     @torch.inference_mode()
     def extract(self, images: Sequence[GreyImage]) -> object:
         """See `Contender`."""
-        return self._superpoint(self._pixels(images))
+        with strict_float32():
+            return self._superpoint(self._pixels(images))
 
     @torch.inference_mode()
     def match(self, pair: FeaturePair) -> IndexArray:
@@ -196,14 +213,16 @@ class Transformers:
             torch.stack([one.descriptors for one in pair]),
         )
         width, height = pair[0].image_size
-        found = self._superglue(torch.zeros(1, 2, 3, height, width, device=self._device))
+        with strict_float32():
+            found = self._superglue(torch.zeros(1, 2, 3, height, width, device=self._device))
         self._superglue.keypoint_detector = self._superpoint
         return np.asarray(found.matches[0, 0].cpu().numpy(), np.int32)
 
     @torch.inference_mode()
     def pair(self, images: Sequence[GreyImage]) -> IndexArray:
         """See `Contender`."""
-        found = self._superglue(self._pixels(images)[None])
+        with strict_float32():
+            found = self._superglue(self._pixels(images)[None])
         return np.asarray(found.matches[0, 0].cpu().numpy(), np.int32)
 
     def _pixels(self, images: Sequence[GreyImage]) -> torch.Tensor:
@@ -215,6 +234,7 @@ class SiftBruteForce:
     """OpenCV's SIFT with mutual nearest neighbours by brute force, on the CPU."""
 
     name, engine, precision = "SIFT, brute force", "OpenCV", "fp32"
+    computes_in = precision
 
     def __init__(self, task: Task) -> None:
         """Make the detector and the matcher."""

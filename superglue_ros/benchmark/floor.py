@@ -15,7 +15,10 @@ from superglue_ros.benchmark.measure import synchronise
 from superglue_ros.networks.superglue import ENCODER_CHANNELS, LAYERS
 from superglue_ros.networks.superpoint import DESCRIPTOR_DIM, STRIDE
 
-BYTES = 4
+VALUE_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
+"""By precision of the networks what a weight or a layer's result takes."""
+
+_FLOAT32_BYTES = 4
 _GEMM_SIDE = 2048
 _COPY_MEBIBYTES = 256
 _REPEATS = 5
@@ -28,25 +31,35 @@ class Work:
     Attributes:
         gflop: Floating-point operations of the networks in 10^9, a multiplication and its addition
             counted as two.
-        gigabytes: 10^9 bytes of weights and of every layer's result, written and read once.
-        cached_gigabytes: 10^9 bytes that are read over and over and may stay in a cache.
+        gigavalues: 10^9 numbers that are moved in the networks' precision: every weight once, every
+            layer's result written and read.
+        gigabytes: 10^9 bytes that are moved whatever the precision: the matrix of scores, which is
+            float32.
+        cached_gigabytes: The same, read over and over, so that it may stay in a cache.
     """
 
     gflop: float
-    gigabytes: float
+    gigavalues: float
+    gigabytes: float = 0.0
     cached_gigabytes: float = 0.0
 
     def __add__(self, other: Work) -> Work:
         """Both, one after the other."""
         return Work(
             self.gflop + other.gflop,
+            self.gigavalues + other.gigavalues,
             self.gigabytes + other.gigabytes,
             self.cached_gigabytes + other.cached_gigabytes,
         )
 
     def __mul__(self, times: int) -> Work:
         """The same several times."""
-        return Work(self.gflop * times, self.gigabytes * times, self.cached_gigabytes * times)
+        return Work(
+            self.gflop * times,
+            self.gigavalues * times,
+            self.gigabytes * times,
+            self.cached_gigabytes * times,
+        )
 
 
 @dataclass(frozen=True)
@@ -63,9 +76,16 @@ class Ceilings:
     memory_gb_s: float
     cache_gb_s: float
 
-    def floor_ms(self, work: Work) -> float:
-        """The time that work takes at least, in milliseconds."""
-        network = max(work.gflop / self.gflops, work.gigabytes / self.memory_gb_s)
+    def floor_ms(self, work: Work, precision: str) -> float:
+        """The time that work takes at least with networks of a precision, in milliseconds.
+
+        Args:
+            work: The work.
+            precision: fp32, fp16 or bf16; of several joined by " + " the least counts.
+        """
+        value_bytes = min(VALUE_BYTES[name] for name in precision.split(" + "))
+        gigabytes = work.gigavalues * value_bytes + work.gigabytes
+        network = max(work.gflop / self.gflops, gigabytes / self.memory_gb_s)
         return 1e3 * (network + work.cached_gigabytes / self.cache_gb_s)
 
 
@@ -83,7 +103,7 @@ def superpoint_work(width: int, height: int) -> Work:
         operations += 2 * kernel * places
         weights += kernel
         results += channels_out * places
-    return Work(operations / 1e9, BYTES * (weights + 2 * results) / 1e9)
+    return Work(operations / 1e9, (weights + 2 * results) / 1e9)
 
 
 def superglue_work(count0: int, count1: int, iterations: int, dim: int = DESCRIPTOR_DIM) -> Work:
@@ -101,8 +121,9 @@ def superglue_work(count0: int, count1: int, iterations: int, dim: int = DESCRIP
     matrix = (count0 + 1) * (count1 + 1)
     return Work(
         gflop=2 * products / 1e9,
-        gigabytes=BYTES * (per_keypoint + 2 * results + matrix) / 1e9,
-        cached_gigabytes=BYTES * 2 * iterations * matrix / 1e9,
+        gigavalues=(per_keypoint + 2 * results) / 1e9,
+        gigabytes=_FLOAT32_BYTES * matrix / 1e9,
+        cached_gigabytes=_FLOAT32_BYTES * 2 * iterations * matrix / 1e9,
     )
 
 
@@ -135,7 +156,7 @@ def _products(device: torch.device) -> list[Callable[[], object]]:
 def _copy_rate(device: torch.device, mebibytes: int) -> float:
     source = torch.zeros(mebibytes * 2**18, device=device)
     target = torch.empty_like(source)
-    return 2 * source.numel() * BYTES / 1e9 / _best(lambda: target.copy_(source), device)
+    return 2 * source.numel() * _FLOAT32_BYTES / 1e9 / _best(lambda: target.copy_(source), device)
 
 
 def _best(function: Callable[[], object], device: torch.device) -> float:

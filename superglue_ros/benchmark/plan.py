@@ -14,7 +14,7 @@ class Plan:
     Attributes:
         keypoints: Keypoints of an image.
         sizes: (width, height) of the images in pixels, multiples of 8.
-        batches: Images, or frames of a bag, that are extracted from at once.
+        batches: Images that are extracted from at once; of a bag frames, 0 for as many as is best.
         devices: As the setting `device`.
         engines: As the setting `engine`.
         precisions: As the setting `precision`.
@@ -76,8 +76,8 @@ KINDS = {
         without=("batches", "peers"),
     ),
     "bag": Kind(
-        Plan(keypoints=(1024,), batches=(1,), engines=("auto",), repeats=3),
-        Plan(keypoints=(1024,), batches=(1,), engines=("auto",), repeats=1),
+        Plan(keypoints=(1024,), batches=(0,), engines=("auto",), repeats=3),
+        Plan(keypoints=(1024,), batches=(0,), engines=("auto",), repeats=1),
         without=("sizes", "peers"),
     ),
 }

@@ -69,7 +69,8 @@ def run(plan: Plan, results: Results, on_progress: OnProgress = lambda *_: None)
     results.ceilings = {str(device): asdict(measured) for device, measured in ceilings.items()}
     steps = [(device, one) for device in ceilings for one in conditions(plan, device)]
     costs = [
-        ceilings[device].floor_ms(one.work) * contender_count(plan, one) for device, one in steps
+        ceilings[device].floor_ms(one.work, "fp32") * contender_count(plan, one)
+        for device, one in steps
     ]
     if plan.peers and find_spec("transformers") is None:
         results.left_out.append("transformers: it is not installed")
@@ -194,7 +195,7 @@ class Bench:
             keypoints=condition.keypoints,
             batch=condition.batch,
             same_matches=_compared(one, condition.stage, found.get(name), found.get("plain")),
-            floor_ms=self._ceilings.floor_ms(condition.work) if network else 0.0,
+            floor_ms=self._ceilings.floor_ms(condition.work, one.computes_in) if network else 0.0,
             **figures(timings, condition.batch),
         )
 

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     assignment = _ASSIGNMENT.read(arguments)
 
     from superglue_ros.inference.engines.onnxruntime_engine import check_installed
-    from superglue_ros.inference.folding import fold_batch_norms
+    from superglue_ros.inference.folding import simplify
     from superglue_ros.inference.onnx import check, complete
     from superglue_ros.weights.loading import load_superglue, load_superpoint
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     check.check_superpoint(content, superpoint, detection)
     _write(arguments.onnx / "superpoint.onnx", content, superpoint.name)
     superglue = load_superglue(arguments.superglue_weights)
-    fold_batch_norms(superglue.network.eval())
+    simplify(superglue.network.eval())
     content = complete.superglue_matches(superglue.network, assignment)
     check.check_superglue(content, superglue, assignment)
     _write(arguments.onnx / "superglue.onnx", content, superglue.name)

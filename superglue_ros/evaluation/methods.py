@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +25,7 @@ from superglue_ros.inference import (
     SuperGlueMatcher,
     SuperPointExtractor,
 )
+from superglue_ros.inference.interface import HostExtractor, HostMatcher
 
 SIFT_RATIO = 0.8
 """Lowe's: the nearest descriptor is nearer than this times the second nearest."""
@@ -40,13 +40,13 @@ class Method:
     Attributes:
         name: One of `METHODS`.
         extractor: Finds the keypoints.
-        match: Pairs them.
+        matcher: Pairs them.
         any_rotation: Whether image 1 is turned by quarters too where few match.
     """
 
     name: str
     extractor: Extractor
-    match: Callable[[Features, Features], Matches]
+    matcher: Matcher
     any_rotation: bool = False
 
 
@@ -69,17 +69,19 @@ def make_method(
         matcher: Matcher = (
             SuperGlueMatcher(superglue) if name == "superglue" else NearestMatcher(NearestConfig())
         )
-        return Method(name, extractor, matcher.match)
+        return Method(name, extractor, matcher)
     if name in ("sift_superglue", "sift"):
         config = SiftConfig(resize=superpoint.resize, max_keypoints=superpoint.max_keypoints)
         if name == "sift":
-            return Method(name, SiftExtractor(config), ratio_matches)
+            return Method(name, SiftExtractor(config), RatioMatcher())
         sift_superglue = SuperGlueMatcher(superglue.updated(weights=sift_weights))
-        return Method(name, SiftExtractor(config), sift_superglue.match)
-    return Method(name, OrbExtractor(superpoint.resize, superpoint.max_keypoints), hamming_matches)
+        return Method(name, SiftExtractor(config), sift_superglue)
+    # Mutual nearest neighbours in Hamming distance, as is usual
+    orb = OrbExtractor(superpoint.resize, superpoint.max_keypoints)
+    return Method(name, orb, NearestMatcher(match_threshold=-1.0))
 
 
-class OrbExtractor:
+class OrbExtractor(HostExtractor):
     """ORB by OpenCV; a bit of its descriptors is 1/16 or -1/16, which makes them unit vectors.
 
     Args:
@@ -97,11 +99,8 @@ class OrbExtractor:
         """Name and the version of OpenCV."""
         return f"orb opencv-{cv2.__version__}"
 
-    def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
-        """See `Extractor.extract_batch`."""
-        return [self._extract(image) for image in images]
-
-    def _extract(self, image: GreyImage) -> Features:
+    def extract(self, image: GreyImage) -> Features:
+        """See `HostExtractor.extract`."""
         reduced = reduce_to_longest_side(image, self._resize)
         found, described = self._orb.detectAndCompute(reduced, None)
         bits = np.zeros((0, 256)) if described is None else np.unpackbits(described, axis=1)
@@ -117,23 +116,26 @@ class OrbExtractor:
         )
 
 
-def ratio_matches(features0: Features, features1: Features) -> Matches:
+class RatioMatcher(HostMatcher):
     """Mutual nearest neighbours that pass Lowe's ratio test in image 1."""
-    if len(features0) == 0 or len(features1) < 2:
-        return _matches(features0, features1, np.full(len(features0), -1), np.zeros(len(features0)))
-    similarity = features0.descriptors @ features1.descriptors.T
-    distance = np.sqrt(np.maximum(2 - 2 * similarity, 0))
-    nearest = distance.argmin(axis=1)
-    best, second = np.partition(distance, 1, axis=1)[:, :2].T
-    mutual = distance.argmin(axis=0)[nearest] == np.arange(len(nearest))
-    kept = mutual & (best < SIFT_RATIO * second)
-    confidence = 1 - best / np.maximum(second, 1e-12)
-    return _matches(features0, features1, np.where(kept, nearest, -1), confidence)
 
+    name = "ratio"
 
-def hamming_matches(features0: Features, features1: Features) -> Matches:
-    """Mutual nearest neighbours in Hamming distance, as is usual for ORB."""
-    return NearestMatcher(match_threshold=-1.0).match(features0, features1)
+    def match(
+        self, features0: Features, features1: Features, *, with_assignment: bool = False
+    ) -> Matches:
+        """See `HostMatcher.match`; there is no assignment."""
+        if len(features0) == 0 or len(features1) < 2:
+            nothing = np.full(len(features0), -1), np.zeros(len(features0))
+            return _matches(features0, features1, *nothing)
+        similarity = features0.descriptors @ features1.descriptors.T
+        distance = np.sqrt(np.maximum(2 - 2 * similarity, 0))
+        nearest = distance.argmin(axis=1)
+        best, second = np.partition(distance, 1, axis=1)[:, :2].T
+        mutual = distance.argmin(axis=0)[nearest] == np.arange(len(nearest))
+        kept = mutual & (best < SIFT_RATIO * second)
+        confidence = 1 - best / np.maximum(second, 1e-12)
+        return _matches(features0, features1, np.where(kept, nearest, -1), confidence)
 
 
 def _matches(
@@ -148,4 +150,4 @@ def _matches(
     index0 = np.flatnonzero(matches0 >= 0)
     matches1[matches0[index0]] = index0
     scores1[matches0[index0]] = scores0[index0]
-    return Matches(matches0.astype(np.int32), matches1, scores0, scores1, "ratio")
+    return Matches(matches0.astype(np.int32), matches1, scores0, scores1, RatioMatcher.name)

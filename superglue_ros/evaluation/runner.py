@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import tee
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from superglue_ros.evaluation.methods import Method
 from superglue_ros.evaluation.metrics import area_under_curve
 from superglue_ros.evaluation.pairs import Figures, ImagePair
 from superglue_ros.features import Features, Matches
+from superglue_ros.inference import ImagePairMatcher, MatchedImages
 from superglue_ros.inference.rotation import turn_where_few
 
 THRESHOLDS = {"DLT": (1, 3, 5, 10), "RANSAC": (1, 3, 5, 10), "pose": (5, 10, 20)}
@@ -62,8 +64,11 @@ def evaluate(
     """
     results: list[PairResult] = []
     extremes: list[PairResult] = []
-    for pair in pairs:
-        result = evaluate_pair(method, pair)
+    pairs, again = tee(pairs)
+    images = ((pair.image0, pair.image1) for pair in again)
+    found = ImagePairMatcher(method.extractor, method.matcher).match(images)
+    for pair, of_pair in zip(pairs, found, strict=True):
+        result = judge(method, pair, of_pair)
         on_pair(result)
         results.append(result)
         extremes = sorted([*extremes, result], key=_matching_score)
@@ -77,13 +82,17 @@ def _matching_score(result: PairResult) -> float:
     return result.figures["matching score"]
 
 
-def evaluate_pair(method: Method, pair: ImagePair) -> PairResult:
-    """Run a method on one pair."""
-    features0, features1 = method.extractor.extract_batch([pair.image0, pair.image1])
-    matches = method.match(features0, features1)
+def judge(method: Method, pair: ImagePair, found: MatchedImages) -> PairResult:
+    """Compare what a method found in one pair with the truth."""
+    features0, features1 = found.features0.on_host, found.features1.on_host
+    matches = found.matches
     if method.any_rotation:
         features1, matches = turn_where_few(
-            method.extractor, method.match, pair.image1, features0, (features1, matches)
+            method.extractor,
+            method.matcher.match,
+            pair.image1,
+            found.features0.to_features(),
+            (features1, matches),
         )
     judgement = pair.truth.judge(
         features0.keypoints.astype(np.float64),

@@ -6,8 +6,7 @@ the weights once, in float64:
 - query, key and value come from one projection;
 - the channels of a head lie side by side (in the published layout, channel c is of head c mod 4);
 - the merging projection, which no nonlinearity follows, is multiplied into the layer after it;
-- layers whose change does not depend on the features, as in weights that are still untrained
-  there, are left out.
+- constant changes of the features are taken together with the biases after them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from superglue_ros.inference.folding import fold_batch_norms
+from superglue_ros.inference.folding import ConstantChange, simplify
 from superglue_ros.networks import SuperGlue
 from superglue_ros.networks.optimal_transport import true_places
 from superglue_ros.networks.superglue import HEADS, AttentionalPropagation, normalise_keypoints
@@ -49,7 +48,7 @@ class FusedSuperGlue(nn.Module):
     """The matcher up to its score matrix, for inference.
 
     Args:
-        network: The network in evaluation mode, batch-norm folded or not; it is left as it is.
+        network: The network in evaluation mode, simplified or not; it is left as it is.
         dtype: What the graph network computes with. The keypoint encoder, the sum of the layers'
             changes and the scores are float32 (or float64, to test with).
     """
@@ -57,7 +56,7 @@ class FusedSuperGlue(nn.Module):
     def __init__(self, network: SuperGlue, dtype: torch.dtype = torch.float32) -> None:
         """Rearrange the weights."""
         super().__init__()
-        network = fold_batch_norms(copy.deepcopy(network).double())
+        network = simplify(copy.deepcopy(network).double())
         outer = torch.promote_types(dtype, torch.float32)
         self.dtype = dtype
         self.bin_score: Tensor
@@ -72,11 +71,12 @@ class FusedSuperGlue(nn.Module):
         # What constant changes add up to: not added to the features but to the biases after them
         constant = torch.zeros(network.descriptor_dim, dtype=torch.float64)
         for index, layer in enumerate(network.gnn.layers):
+            if isinstance(layer, ConstantChange):
+                constant = constant + layer.bias
+                continue
             assert isinstance(layer, AttentionalPropagation)
-            change, change_bias = _weights(layer.mlp[3])
-            if change.any():
-                layers.append(FusedLayer(layer, constant, dtype, is_cross=index % 2 == 1))
-            constant = constant + change_bias
+            layers.append(FusedLayer(layer, constant, dtype, is_cross=index % 2 == 1))
+            constant = constant + _weights(layer.mlp[3])[1]
         self.layers = nn.ModuleList(layers)
         weight, bias = _weights(network.final_proj)
         self.final = _linear(weight, bias + weight @ constant, dtype=outer)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage, Matches
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import mutual_matches
+
+_CPU = torch.device("cpu")
 
 
 class Extractor(Protocol):
@@ -20,6 +23,10 @@ class Extractor(Protocol):
     @property
     def name(self) -> str:
         """Name of the extractor and the digest of its weights."""
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images it is best given together, where there are many."""
 
     def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
         """Extract from several images; those of one size go through the network together.
@@ -34,6 +41,9 @@ class Extractor(Protocol):
         Raises:
             InputError: An image is not (H, W) uint8 or has no pixels.
         """
+
+    def extract_tensors(self, images: Sequence[GreyImage]) -> list[FeatureTensors]:
+        """The same, left on the device, which may be computing them still."""
 
 
 class Matcher(Protocol):
@@ -60,6 +70,46 @@ class Matcher(Protocol):
             InputError: The descriptors do not fit each other or the matcher.
         """
 
+    def begin_batch(
+        self, pairs: Sequence[tuple[FeatureTensors, FeatureTensors]]
+    ) -> Callable[[], list[Matches]]:
+        """Begin to match several pairs of images; returns what waits for the matches of each."""
+
+
+class HostExtractor:
+    """An Extractor made of a function that takes one image after the other, without a device."""
+
+    images_at_once = 1
+
+    def extract(self, image: GreyImage) -> Features:
+        """Extract from one image; see `Extractor.extract_batch`."""
+        raise NotImplementedError
+
+    def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
+        """Extract from several images; see `Extractor.extract_batch`."""
+        return [self.extract(image) for image in images]
+
+    def extract_tensors(self, images: Sequence[GreyImage]) -> list[FeatureTensors]:
+        """Extract from several images; see `Extractor.extract_tensors`."""
+        return [FeatureTensors.from_features(self.extract(image), _CPU) for image in images]
+
+
+class HostMatcher:
+    """A Matcher made of a function that takes one pair after the other, without a device."""
+
+    def match(
+        self, features0: Features, features1: Features, *, with_assignment: bool = False
+    ) -> Matches:
+        """Match the features of two images; see `Matcher.match`."""
+        raise NotImplementedError
+
+    def begin_batch(
+        self, pairs: Sequence[tuple[FeatureTensors, FeatureTensors]]
+    ) -> Callable[[], list[Matches]]:
+        """Match several pairs; see `Matcher.begin_batch`."""
+        found = [self.match(one.to_features(), other.to_features()) for one, other in pairs]
+        return lambda: found
+
 
 def check_extractors(
     features0: Features | FeatureTensors, features1: Features | FeatureTensors, made_for: str
@@ -82,17 +132,17 @@ def check_extractors(
             )
 
 
-def check_descriptors(features: Features | FeatureTensors, dim: int) -> None:
-    """Raise InputError unless the features carry descriptors of `dim` channels."""
-    count, got = features.descriptors.shape
+def check_descriptors(shape: tuple[int, ...], extractor: str, dim: int) -> None:
+    """Raise InputError unless descriptors (N, D) of an extractor have `dim` channels."""
+    count, got = shape
     if count and got == 0:
         raise InputError(
-            f"{count} features from {features.extractor} carry no descriptors: "
+            f"{count} features from {extractor} carry no descriptors: "
             "were they left out when the features were made?"
         )
     if count and got != dim:
         raise InputError(
-            f"descriptors must be (N, {dim}), got ({count}, {got}) from {features.extractor}: "
+            f"descriptors must be (N, {dim}), got ({count}, {got}) from {extractor}: "
             "take the extractor that the matcher was made for"
         )
 

@@ -8,6 +8,7 @@ import torch
 from superglue_ros.config import NearestConfig, Value
 from superglue_ros.features import Features, Matches
 from superglue_ros.inference.interface import (
+    HostMatcher,
     check_descriptors,
     check_extractors,
     matches_from_assignment,
@@ -15,7 +16,7 @@ from superglue_ros.inference.interface import (
 )
 
 
-class NearestMatcher:
+class NearestMatcher(HostMatcher):
     """Pairs descriptors of any kind that are each other's nearest; no weights, no positions.
 
     The confidence is the cosine similarity, and so is the assignment where it is asked for, with
@@ -44,7 +45,8 @@ class NearestMatcher:
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
         check_extractors(features0, features1, made_for="")
         for features in (features0, features1):
-            check_descriptors(features, features0.descriptors.shape[1])
+            dim = features0.descriptors.shape[1]
+            check_descriptors(features.descriptors.shape, features.extractor, dim)
         similarity = features0.descriptors @ features1.descriptors.T
         probabilities = torch.from_numpy(np.pad(similarity, (0, 1)))[None]
         return matches_from_assignment(

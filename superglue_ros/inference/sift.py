@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
 from superglue_ros.config import SiftConfig, Value
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.images import check_grey, reduce_to_longest_side, rescale_keypoints
+from superglue_ros.inference.interface import HostExtractor
 
 DESCRIPTOR_DIM = 128
 
 
-class SiftExtractor:
+class SiftExtractor(HostExtractor):
     """Grey images in, SIFT features out.
 
     Descriptors are RootSIFT (Arandjelovic and Zisserman, CVPR 2012): L1-normalised square roots,
@@ -54,10 +53,6 @@ class SiftExtractor:
             image_size=size,
             extractor=self.name,
         )
-
-    def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
-        """Extract from several images; see `Extractor.extract_batch`."""
-        return [self.extract(image) for image in images]
 
 
 def _root_sift(descriptors: np.ndarray) -> np.ndarray:

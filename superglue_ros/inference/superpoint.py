@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from superglue_ros.config import SuperPointConfig, Value
 from superglue_ros.features import Features, GreyImage
-from superglue_ros.images import (
-    check_grey,
-    reduce_to_longest_side,
-    rescale_keypoints,
-    usable_pixels,
-)
+from superglue_ros.images import check_grey, reduce_to_longest_side, usable_pixels
 from superglue_ros.inference.device import device_errors, select_device
-from superglue_ros.inference.engines import SuperPointEngine, select_superpoint
+from superglue_ros.inference.engines import PreparedImage, select_superpoint
+from superglue_ros.inference.engines.interface import images_at_once
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.weights.loading import load_superpoint
 
 WARM_UP_SHAPE = (120, 160)
-
-
-class PreparedImage(NamedTuple):
-    """An image as an engine takes it.
-
-    Attributes:
-        pixels: (H, W) uint8, at the size that the network sees.
-        usable: (H, W) uint8, no keypoint where 0; None for everywhere.
-        size: (width, height) of the image as given.
-    """
-
-    pixels: GreyImage
-    usable: GreyImage | None
-    size: tuple[int, int]
 
 
 class SuperPointExtractor:
@@ -53,6 +33,7 @@ class SuperPointExtractor:
             for where and how they run.
         device: The torch device that the network is on.
         engine: Name of what runs the network: `config.engine`, or the choice made for `auto`.
+        precision: What it computes with: fp32, fp16 or bf16.
         licence: Licence of the weights.
     """
 
@@ -66,6 +47,7 @@ class SuperPointExtractor:
         self._subpixel = "on" if loaded.subpixel else "off"
         loaded.network.eval()
         self.engine, self._engine = select_superpoint(loaded, self.config, self.device)
+        self.precision = self._engine.precision
 
     @property
     def name(self) -> str:
@@ -73,14 +55,14 @@ class SuperPointExtractor:
         return self._name
 
     @property
-    def running_engine(self) -> SuperPointEngine:
-        """What runs the network."""
-        return self._engine
+    def images_at_once(self) -> int:
+        """How many images it is best given together, where there are many: 1 on a CPU."""
+        return images_at_once(self.device)
 
     def warm_up(self) -> None:
         """Run once on noise, so that the first image does not wait for what loads at first use."""
         noise = np.random.default_rng(0).integers(0, 256, WARM_UP_SHAPE, np.uint8)
-        self.extract_tensors([noise])
+        self.extract_batch([noise])
 
     def extract(self, image: GreyImage) -> Features:
         """Extract from one image; see `Extractor.extract_batch`."""
@@ -101,55 +83,31 @@ class SuperPointExtractor:
                 not 0, as many as without it.
 
         Returns:
-            Features of each image in order.
+            Features of each image in order, which the device may be computing still.
 
         Raises:
             InputError: An image is not (H, W) uint8, has no pixels, or is not of its mask's size.
             DeviceError: The device failed, for want of memory say.
         """
-        prepared = self.prepared(images, masks)
-        with device_errors(self.device):
-            return self._extract(prepared, self.decided_config)
-
-    def prepared(
-        self, images: Sequence[GreyImage], masks: Sequence[GreyImage | None] | None
-    ) -> list[PreparedImage]:
-        """Images and masks as the engine takes them; see `extract_tensors`."""
         for image in images:
             check_grey(image)
-        return [
+        prepared = [
             _prepared(image, usable_pixels(image, mask, self.config.mask_border), self.config)
             for image, mask in zip(images, masks or [None] * len(images), strict=True)
         ]
+        features: dict[int, FeatureTensors] = {}
+        with device_errors(self.device):
+            for indices in _group_by_shape([image.pixels for image in prepared]):
+                group = [prepared[index] for index in indices]
+                found = self._engine.detect(group, self._decided_config)
+                features.update(zip(indices, found, strict=True))
+        return [features[index] for index in range(len(images))]
 
     @property
-    def decided_config(self) -> SuperPointConfig:
+    def _decided_config(self) -> SuperPointConfig:
         """The settings, with what they leave to the weights decided."""
         config = self.config
         return config.updated(subpixel=self._subpixel) if config.subpixel == "auto" else config
-
-    @torch.inference_mode()
-    def _extract(
-        self, images: Sequence[PreparedImage], config: SuperPointConfig
-    ) -> list[FeatureTensors]:
-        features: dict[int, FeatureTensors] = {}
-        for indices in _group_by_shape([image.pixels for image in images]):
-            group = [images[index] for index in indices]
-            found = self._engine.detect(
-                [image.pixels for image in group], [image.usable for image in group], config
-            )
-            for index, detections in zip(indices, found, strict=True):
-                image = images[index]
-                features[index] = FeatureTensors(
-                    keypoints=rescale_keypoints(
-                        detections.keypoints, image.pixels.shape[::-1], image.size
-                    ),
-                    scores=detections.scores,
-                    descriptors=detections.descriptors,
-                    image_size=image.size,
-                    extractor=self.name,
-                )
-        return [features[index] for index in range(len(images))]
 
 
 def _prepared(

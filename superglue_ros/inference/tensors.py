@@ -3,54 +3,135 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from superglue_ros.features import Features
+from superglue_ros.features import Features, FloatArray
+from superglue_ros.inference.transfers import Download
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureTensors:
-    """The same as `Features`, as float32 tensors on one device.
+class Places(NamedTuple):
+    """Room for K keypoints on a device, the true ones first.
 
     Attributes:
-        keypoints: (N, 2), x and y in pixels of the image as given to the extractor.
-        scores: (N,), confidences in [0, 1].
-        descriptors: (N, D) of unit length.
-        image_size: (width, height) of that image in pixels.
-        extractor: Name of the extractor and the digest of its weights.
+        keypoints: (K, 2), x and y in pixels of the image as given to the extractor.
+        scores: (K,), confidences in [0, 1].
+        descriptors: (K, D) of unit length.
     """
 
     keypoints: Tensor
     scores: Tensor
     descriptors: Tensor
-    image_size: tuple[int, int]
-    extractor: str
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """How an image's keypoints come to be known to the host.
+
+    Attributes:
+        count: () int64 on the device: how many places are true.
+        download: Brings counts (B,), keypoints (B, K, 2) and scores (B, K) of a batch of images.
+        index: Which image of the batch it is.
+    """
+
+    count: Tensor
+    download: Download
+    index: int
+
+    def result(self) -> tuple[FloatArray, FloatArray]:
+        """Keypoints (N, 2) and scores (N,), when they are there."""
+        counts, keypoints, scores = self.download.result()
+        count = int(counts[self.index])
+        return keypoints[self.index, :count], scores[self.index, :count]
+
+
+class FeatureTensors:
+    """The same as `Features`, as float32 tensors on one device.
+
+    How many there are may be known to the device alone as yet. Then `places` has room to spare, and
+    whoever asks for the count, or for anything of that length, waits for what is being computed.
+
+    Args:
+        keypoints: (K, 2), x and y in pixels of the image as given to the extractor.
+        scores: (K,), confidences in [0, 1].
+        descriptors: (K, D) of unit length.
+        image_size: (width, height) of that image in pixels.
+        extractor: Name of the extractor and the digest of its weights.
+        arrival: How many of the K are true becomes known through this; None for all.
+    """
+
+    def __init__(
+        self,
+        keypoints: Tensor,
+        scores: Tensor,
+        descriptors: Tensor,
+        image_size: tuple[int, int],
+        extractor: str,
+        arrival: Arrival | None = None,
+    ) -> None:
+        """Take the tensors as they are."""
+        self.places = Places(keypoints, scores, descriptors)
+        self.image_size = image_size
+        self.extractor = extractor
+        self.arrival = arrival
 
     def __len__(self) -> int:
         """The number of keypoints."""
-        return len(self.keypoints)
+        return len(self.places.scores) if self.arrival is None else len(self.on_host)
 
-    def to_features(self, *, with_descriptors: bool = True) -> Features:
-        """A copy in the memory of the host, on wish with descriptors (N, 0)."""
-        descriptors = self.descriptors if with_descriptors else self.descriptors[:, :0]
-        return Features(
-            keypoints=self.keypoints.cpu().numpy(),
-            scores=self.scores.cpu().numpy(),
-            descriptors=descriptors.cpu().numpy(),
-            image_size=self.image_size,
-            extractor=self.extractor,
-        )
+    @property
+    def keypoints(self) -> Tensor:
+        """(N, 2), x and y in pixels of the image as given to the extractor."""
+        return self.places.keypoints[: len(self)]
+
+    @property
+    def scores(self) -> Tensor:
+        """(N,), confidences in [0, 1]."""
+        return self.places.scores[: len(self)]
+
+    @property
+    def descriptors(self) -> Tensor:
+        """(N, D) of unit length."""
+        return self.places.descriptors[: len(self)]
+
+    @property
+    def count(self) -> Tensor:
+        """Their number, () int64 on the device, without waiting for it."""
+        if self.arrival is not None:
+            return self.arrival.count
+        scores = self.places.scores
+        return torch.full((), len(scores), dtype=torch.int64, device=scores.device)
+
+    @cached_property
+    def on_host(self) -> Features:
+        """Keypoints and confidences in the memory of the host, with descriptors (N, 0)."""
+        if self.arrival is None:
+            keypoints, scores = (tensor.cpu().numpy() for tensor in self.places[:2])
+        else:
+            keypoints, scores = self.arrival.result()
+        nothing = np.zeros((len(scores), 0), np.float32)
+        return Features(keypoints, scores, nothing, self.image_size, self.extractor)
+
+    def to_features(self) -> Features:
+        """All of it in the memory of the host."""
+        return replace(self.on_host, descriptors=self.descriptors.cpu().numpy())
+
+    def to(self, device: torch.device) -> FeatureTensors:
+        """The same on a device; itself where it is there."""
+        here = self.places.scores.device
+        if (here.type, device.index or 0) == (device.type, here.index or 0):
+            return self
+        tensors = (tensor.to(device) for tensor in (self.keypoints, self.scores, self.descriptors))
+        return FeatureTensors(*Places(*tensors), self.image_size, self.extractor)
 
     def best(self, count: int | None) -> FeatureTensors:
         """The `count` most confident ones; None for all."""
-        return replace(
-            self,
-            keypoints=self.keypoints[:count],
-            scores=self.scores[:count],
-            descriptors=self.descriptors[:count],
-        )
+        tensors = (self.keypoints[:count], self.scores[:count], self.descriptors[:count])
+        return FeatureTensors(*tensors, self.image_size, self.extractor)
 
     @classmethod
     def from_features(cls, features: Features, device: torch.device) -> FeatureTensors:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +11,9 @@ from std_msgs.msg import Header
 
 from superglue_ros.config import MatchingConfig
 from superglue_ros.errors import InputError
-from superglue_ros.features import GreyImage, Matches
+from superglue_ros.features import Features, GreyImage, Matches
 from superglue_ros.images import read_image
-from superglue_ros.inference import MatchedImages, SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.rotation import QUARTERS, best_turn, turned, turned_back
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
@@ -32,14 +31,32 @@ class Origin(NamedTuple):
 
     Attributes:
         header: Of its image.
-        tensors: Its features on the device.
-        turned: The image turned by quarters, where matches are looked for in any rotation; the
-            keypoints of these views are in pixels of the image as it is.
+        turned: The image turned by quarters, where matches are looked for in any rotation.
     """
 
     header: Header
-    tensors: FeatureTensors
     turned: tuple[View[Origin], ...] = ()
+
+
+Pair = tuple[View[Origin], View[Origin]]
+
+
+@dataclass(frozen=True, eq=False)
+class TurnedView(View[Origin]):
+    """The features of an image turned by quarters; its keypoints are in pixels of it as it is.
+
+    Attributes:
+        quarters: How often it was turned.
+        size: (width, height) of the image as it is.
+    """
+
+    quarters: int
+    size: tuple[int, int]
+
+    @property
+    def features(self) -> Features:
+        """See `View.features`."""
+        return turned_back(self.tensors.on_host, self.quarters, self.size)
 
 
 class MatchResult(NamedTuple):
@@ -84,41 +101,39 @@ class Matching:
         """Match the features of one frame: of one image, or of the left and the right one."""
         views = [_view(*pair) for pair in zip(headers, tensors, strict=True)]
         if self._partners is None:
-            return [self.pair(views[0], views[1])[1]]
+            left, right = views
+            return self._matched([(left, right)])
+        (view,) = views
+        partners = self._partners.of(view)
+        return self._matched([(partner, view) for partner in partners]) if partners else []
+
+    def _matched(self, pairs: Sequence[Pair]) -> list[MatchResult]:
+        """Match the pairs of a frame, and where few match what there is of them turned."""
         results = []
-        for partner in self._partners.of(views[0]):
-            matches, result = self.pair(partner, views[0])
-            self._partners.matched(partner, views[0], matches)
-            results.append(result)
+        for (view0, view1), matches in zip(pairs, self._match(pairs), strict=True):
+            turned0 = ((turned0, view1) for turned0 in view0.origin.turned)
+            best, matches_of_best = self._best((view0, view1), matches, turned0)
+            if self._partners is not None:
+                self._partners.matched(view0, view1, matches_of_best)
+            results.append(self._result(*best, matches_of_best))
         return results
 
-    def pair(
-        self,
-        view0: View[Origin],
-        view1: View[Origin],
-        turned1: Iterable[View[Origin]] = (),
-    ) -> tuple[Matches, MatchResult]:
-        """Match two views, and where few match what there is of them turned."""
-        turns = chain(
-            [(view0, view1)],
-            ((turned0, view1) for turned0 in view0.origin.turned),
-            ((view0, one) for one in turned1),
-        )
-        views, matches = best_turn((turn, self._match(*turn)) for turn in turns)
-        return matches, self._result(*views, matches)
+    def _best(self, pair: Pair, matches: Matches, others: Iterable[Pair]) -> tuple[Pair, Matches]:
+        """The pair, or that of its other turns which matches best; they are tried where few do."""
 
-    def _match(self, view0: View[Origin], view1: View[Origin]) -> Matches:
+        def turns() -> Iterator[tuple[Pair, Matches]]:
+            yield pair, matches
+            tried = list(others)
+            yield from zip(tried, self._match(tried) if tried else [], strict=True)
+
+        return best_turn(turns())
+
+    def _match(self, pairs: Sequence[Pair]) -> list[Matches]:
         with self._stopwatch.stage("match"):
-            return self._matcher.match_tensors(
-                view0.origin.tensors,
-                view1.origin.tensors,
+            return self._matcher.match_batch(
+                [(view0.tensors, view1.tensors) for view0, view1 in pairs],
                 with_assignment=self._config.publish_assignment_matrix,
             )
-
-    def matched(self, headers: Sequence[Header], found: MatchedImages) -> MatchResult:
-        """What there is to publish of the left and the right image that were matched already."""
-        view0, view1 = (_view(*pair) for pair in zip(headers, found[:2], strict=True))
-        return self._result(view0, view1, found.matches)
 
     def _result(self, view0: View[Origin], view1: View[Origin], matches: Matches) -> MatchResult:
         headers = (view0.origin.header, view1.origin.header)
@@ -134,8 +149,10 @@ class Matching:
         """Match two images, apart from the sequence."""
         tensors = extractor.extract_tensors(images)
         view0, view1 = (_view(*pair) for pair in zip(headers, tensors, strict=True))
-        turned1 = self._turned(headers[1], images[1], extractor)
-        return self.pair(view0, view1, turned1)[1].matches
+        pair = (view0, view1)
+        turned1 = ((view0, one) for one in self._turned(headers[1], images[1], extractor))
+        best, matches = self._best(pair, self._match([pair])[0], turned1)
+        return self._result(*best, matches).matches
 
     def add_template(
         self, header: Header, image: GreyImage, extractor: SuperPointExtractor
@@ -169,19 +186,20 @@ class Matching:
     def _turned(
         self, header: Header, image: GreyImage, extractor: SuperPointExtractor
     ) -> Iterator[View[Origin]]:
-        """The views of an image in its other rotations, where those count; each when asked for."""
+        """The views of an image in its other rotations, where those count, when asked for."""
+        if not self._config.any_rotation:
+            return
         size = (image.shape[1], image.shape[0])
-        for quarters in QUARTERS if self._config.any_rotation else ():
-            (tensors,) = extractor.extract_tensors([turned(image, quarters)])
-            view = _view(header, tensors)
-            yield replace(view, features=turned_back(view.features, quarters, size))
+        found = extractor.extract_tensors([turned(image, quarters) for quarters in QUARTERS])
+        for quarters, tensors in zip(QUARTERS, found, strict=True):
+            yield TurnedView(tensors, _stamp_sec(header), Origin(header), quarters, size)
 
 
 def _view(
     header: Header, tensors: FeatureTensors, turned: tuple[View[Origin], ...] = ()
 ) -> View[Origin]:
-    return View(
-        features=tensors.to_features(with_descriptors=False),
-        stamp_sec=header.stamp.sec + header.stamp.nanosec / NANOSECONDS,
-        origin=Origin(header, tensors, turned),
-    )
+    return View(tensors, _stamp_sec(header), Origin(header, turned))
+
+
+def _stamp_sec(header: Header) -> float:
+    return float(header.stamp.sec + header.stamp.nanosec / NANOSECONDS)

@@ -19,7 +19,7 @@ from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
-from superglue_ros.nodes.matching import Matching, MatchResult
+from superglue_ros.nodes.matching import Matching
 from superglue_ros.nodes.network_node import NetworkNode
 from superglue_ros.srv import MatchImages, SetTemplate
 
@@ -128,12 +128,8 @@ class MatchingNode(NetworkNode[Config]):
         self, headers: Sequence[Header], tensors: Sequence[FeatureTensors]
     ) -> None:
         """Match the features of one frame as the mode says, and publish the results."""
-        self.publish_results(self.matching.frame(headers, tensors))
-
-    def publish_results(self, results: Sequence[MatchResult]) -> None:
-        """Publish what came of one frame."""
         assert self._matches_output is not None
-        for result in results:
+        for result in self.matching.frame(headers, tensors):
             with self.stopwatch.stage("publish"):
                 self._matches_output.publish(result.matches)
                 if self._assignment_output is not None and result.assignment is not None:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from std_msgs.msg import Header
-
 from superglue_ros.config import PipelineNodeConfig, SuperGlueConfig, SuperPointConfig
-from superglue_ros.features import GreyImage
-from superglue_ros.inference import ImagePairMatcher
 from superglue_ros.nodes.frame_node import Messages
 from superglue_ros.nodes.image_source import ImageSource
 from superglue_ros.nodes.inputs import Stream
@@ -27,7 +22,6 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
         """Declare the parameters; see `FrameNode`."""
         super().__init__(**node_options)
         self._source: ImageSource | None = None
-        self._pairs: ImagePairMatcher | None = None
 
     @property
     def source(self) -> ImageSource:
@@ -47,15 +41,9 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
         """Load both networks."""
         self._source = ImageSource(self.config, stereo=self.config.mode == "stereo")
         super().load_networks()
-        self._pairs = ImagePairMatcher(self.extractor, self.matcher)
         self.get_logger().info(
             f"{self.extractor.name} extracts, images decoded by {self._source.library}"
         )
-
-    def release_networks(self) -> None:
-        """Let go of the networks and of all that they keep."""
-        self._pairs = None
-        super().release_networks()
 
     def streams(self) -> list[Stream]:
         """The image and mask topics."""
@@ -66,27 +54,9 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
         with self.stopwatch.stage("decode"):
             images, masks = self.source.decode(messages)
         headers = [message.header for message in messages[: len(images)]]
-        if self._pairs is not None and self._pairs.is_fused and len(images) == 2:
-            self._match_at_once(self._pairs, headers, images, masks)
-            return
         with self.stopwatch.stage("extract"):
             tensors = self.extractor.extract_tensors(images, masks)
         self.match_and_publish(headers, tensors)
-
-    def _match_at_once(
-        self,
-        pairs: ImagePairMatcher,
-        headers: Sequence[Header],
-        images: Sequence[GreyImage],
-        masks: Sequence[GreyImage | None],
-    ) -> None:
-        with self.stopwatch.stage("match"):
-            (found,) = pairs.match(
-                [(images[0], images[1])],
-                [(masks[0], masks[1])] if masks else None,
-                with_assignment=self.config.publish_assignment_matrix,
-            )
-        self.publish_results([self.matching.matched(headers, found)])
 
     def halve_keypoints(self) -> int:
         """Keep half as many keypoints from now on."""

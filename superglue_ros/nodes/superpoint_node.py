@@ -83,7 +83,7 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
         with self.stopwatch.stage("extract"):
             tensors = self.extractor.extract_tensors(images, masks)
             wanted = self.config.publish_descriptors
-            features = [one.to_features(with_descriptors=wanted) for one in tensors]
+            features = [one.to_features() if wanted else one.on_host for one in tensors]
         with self.stopwatch.stage("publish"):
             for output, message, one in zip(
                 self._features_outputs, messages, features, strict=False

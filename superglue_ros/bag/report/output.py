@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from superglue_ros.bag.matching import FrameResult, MatchedPair
 from superglue_ros.bag.outputs import Summary, WriteResult
 from superglue_ros.bag.pictures import picture_of
 from superglue_ros.bag.report.page import page
 from superglue_ros.bag.report.records import PairRecord, Picture, Records
+from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.config import DrawingConfig
 
 Item = TypeVar("Item")

@@ -6,18 +6,22 @@ before it is trusted.
 """
 
 from superglue_ros.inference.engines.interface import (
-    Detections,
     EngineOptions,
     EngineUnavailableError,
+    FeaturePair,
+    PendingMatches,
+    PreparedImage,
     SuperGlueEngine,
     SuperPointEngine,
 )
 from superglue_ros.inference.engines.selection import select_superglue, select_superpoint
 
 __all__ = [
-    "Detections",
     "EngineOptions",
     "EngineUnavailableError",
+    "FeaturePair",
+    "PendingMatches",
+    "PreparedImage",
     "SuperGlueEngine",
     "SuperPointEngine",
     "select_superglue",

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from superglue_ros.batches import batches
 from superglue_ros.config import DetectionConfig
 from superglue_ros.features import GreyImage
-from superglue_ros.inference.engines.interface import Detections
+from superglue_ros.images import rescale_keypoints
+from superglue_ros.inference.engines.interface import PreparedImage, images_at_once
 from superglue_ros.inference.suppression import suppress_on_host
+from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import (
     non_maximum_suppression,
     sample_descriptors,
@@ -27,11 +30,15 @@ class DenseSuperPoint:
     """A SuperPointEngine made of a function from images to maps.
 
     Args:
+        name: Name of the weights and their digest.
         device: The torch device that selects and keeps the keypoints.
+        precision: What the network computes with.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        """Remember the device."""
+    def __init__(self, name: str, device: torch.device, precision: str) -> None:
+        """Remember what is constant."""
+        self.precision = precision
+        self._name = name
         self._device = device
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,28 +55,39 @@ class DenseSuperPoint:
 
     @torch.inference_mode()
     def detect(
-        self,
-        images: Sequence[GreyImage],
-        usable: Sequence[GreyImage | None],
-        config: DetectionConfig,
-    ) -> list[Detections]:
+        self, images: Sequence[PreparedImage], config: DetectionConfig
+    ) -> list[FeatureTensors]:
         """Find and describe keypoints; see `SuperPointEngine.detect`."""
-        height, width = images[0].shape
-        batch = torch.from_numpy(np.stack([pad_to_stride(image) for image in images]))[:, None]
-        probabilities, descriptor_maps = self.maps(batch.to(self._device, non_blocking=True))
+        size = images_at_once(self._device, images[0].pixels.shape)
+        groups = [self._detect_together(group, config) for group in batches(images, size)]
+        return [features for group in groups for features in group]
+
+    def _detect_together(
+        self, images: Sequence[PreparedImage], config: DetectionConfig
+    ) -> list[FeatureTensors]:
+        height, width = images[0].pixels.shape
+        stacked = np.stack([pad_to_stride(image.pixels) for image in images])[:, None]
+        batch = torch.from_numpy(stacked).to(self._device, non_blocking=True)
+        probabilities, descriptor_maps = self.maps(batch)
         probabilities = probabilities[:, :height, :width]
-        allowed = _allowed(images, usable)
+        allowed = _allowed(images)
         if allowed is None:
             suppressed = self._suppressed(probabilities, config.nms_radius)
         else:
             allowed = allowed.to(self._device)
             suppressed = self._suppressed_within(allowed, probabilities, config.nms_radius)
-        return [
-            _select(*maps, config, None if allowed is None else allowed[index])
-            for index, maps in enumerate(
-                zip(suppressed, probabilities, descriptor_maps, strict=True)
+        found = []
+        for index, image in enumerate(images):
+            keypoints, scores, descriptors = _select(
+                suppressed[index],
+                probabilities[index],
+                descriptor_maps[index],
+                config,
+                None if allowed is None else allowed[index],
             )
-        ]
+            keypoints = rescale_keypoints(keypoints, (width, height), image.size)
+            found.append(FeatureTensors(keypoints, scores, descriptors, image.size, self._name))
+        return found
 
     def _suppressed_within(self, allowed: Tensor, probabilities: Tensor, radius: int) -> Tensor:
         """The local maxima of what is allowed, bool (B, H, W).
@@ -93,8 +111,11 @@ def _select(
     descriptor_map: Tensor,
     config: DetectionConfig,
     allowed: Tensor | None,
-) -> Detections:
-    """The keypoints of one image, from its (H, W) maps and its (D, h, w) descriptor map."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keypoints, scores and descriptors of one image.
+
+    From its (H, W) maps and its (D, h, w) descriptor map.
+    """
     keypoints, scores = select_keypoints(
         suppressed, config.keypoint_threshold, config.max_keypoints
     )
@@ -103,17 +124,17 @@ def _select(
         if allowed is not None:
             moved = stay_within(moved[None], keypoints[None], allowed[None])[0]
         keypoints = moved
-    return Detections(keypoints, scores, sample_descriptors(keypoints, descriptor_map))
+    return keypoints, scores, sample_descriptors(keypoints, descriptor_map)
 
 
-def _allowed(images: Sequence[GreyImage], usable: Sequence[GreyImage | None]) -> Tensor | None:
+def _allowed(images: Sequence[PreparedImage]) -> Tensor | None:
     """Where keypoints may be, bool (B, H, W); None where that is everywhere."""
-    allowed = np.ones((len(images), *images[0].shape), bool)
-    for index, (image, mask) in enumerate(zip(images, usable, strict=True)):
-        if _is_plain(image):
+    allowed = np.ones((len(images), *images[0].pixels.shape), bool)
+    for index, image in enumerate(images):
+        if _is_plain(image.pixels):
             allowed[index] = False
-        elif mask is not None:
-            allowed[index] = mask != 0
+        elif image.usable is not None:
+            allowed[index] = image.usable != 0
     return None if allowed.all() else torch.from_numpy(allowed)
 
 

@@ -13,25 +13,24 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from superglue_ros.config import AssignmentConfig
-from superglue_ros.features import Matches
 from superglue_ros.inference.engines.dense import DenseSuperPoint
 from superglue_ros.inference.engines.interface import (
     EngineOptions,
     EngineUnavailableError,
-    FeaturePair,
     SuperGlueEngine,
     SuperPointEngine,
 )
-from superglue_ros.inference.interface import matches_from_assignment
+from superglue_ros.inference.engines.pairwise import PairwiseSuperGlue
 from superglue_ros.inference.onnx.cache import cached
 from superglue_ros.inference.onnx.networks import superglue_scores, superpoint_maps
 from superglue_ros.inference.tensors import FeatureTensors
-from superglue_ros.networks import SuperGlue, SuperPoint, optimal_transport
+from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights.loading import LoadedNetwork
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+_CPU = torch.device("cpu")
 
 
 def superpoint_engine(
@@ -39,7 +38,7 @@ def superpoint_engine(
 ) -> SuperPointEngine:
     """SuperPoint in ONNX Runtime."""
     _check(options)
-    return OnnxRuntimeSuperPoint(loaded.network)
+    return OnnxRuntimeSuperPoint(loaded)
 
 
 def superglue_engine(loaded: LoadedNetwork[SuperGlue], options: EngineOptions) -> SuperGlueEngine:
@@ -51,48 +50,29 @@ def superglue_engine(loaded: LoadedNetwork[SuperGlue], options: EngineOptions) -
 class OnnxRuntimeSuperPoint(DenseSuperPoint):
     """SuperPoint's dense maps from ONNX Runtime."""
 
-    def __init__(self, network: SuperPoint) -> None:
+    def __init__(self, loaded: LoadedNetwork[SuperPoint]) -> None:
         """Export the network, or find it exported."""
-        super().__init__(torch.device("cpu"))
-        self._session = make_session(cached(network, superpoint_maps))
+        super().__init__(loaded.name, _CPU, "fp32")
+        self._session = make_session(cached(loaded.network, superpoint_maps))
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network; see `DenseSuperPoint.maps`."""
-        # One by one: together they take as long and many times the memory
-        results = [_run(self._session, [image[None].float() / 255]) for image in images]
-        probabilities, descriptor_maps = (torch.cat(part) for part in zip(*results, strict=True))
+        probabilities, descriptor_maps = _run(self._session, [images.float() / 255])
         return probabilities, descriptor_maps
 
 
-class OnnxRuntimeSuperGlue:
+class OnnxRuntimeSuperGlue(PairwiseSuperGlue):
     """SuperGlue's scores from ONNX Runtime, one pair after the other."""
 
     def __init__(self, loaded: LoadedNetwork[SuperGlue]) -> None:
         """Export the network, or find it exported."""
-        self._name = loaded.name
-        self._bin_score = loaded.network.bin_score.detach().clone()
+        super().__init__(loaded, _CPU, "fp32")
         self._session = make_session(cached(loaded.network, superglue_scores))
 
-    @torch.inference_mode()
-    def match(
-        self, pairs: Sequence[FeaturePair], config: AssignmentConfig, *, with_assignment: bool
-    ) -> list[Matches]:
-        """Match pairs; see `SuperGlueEngine.match`."""
-        results = []
-        for features0, features1 in pairs:
-            (scores,) = _run(
-                self._session, [*feature_inputs(features0), *feature_inputs(features1)]
-            )
-            probabilities = optimal_transport(scores, self._bin_score, config.sinkhorn_iterations)
-            results.append(
-                matches_from_assignment(
-                    probabilities,
-                    config.match_threshold,
-                    self._name,
-                    with_assignment=with_assignment,
-                )
-            )
-        return results
+    def scores(self, features0: FeatureTensors, features1: FeatureTensors) -> Tensor:
+        """Run the network; see `PairwiseSuperGlue.scores`."""
+        (scores,) = _run(self._session, [*feature_inputs(features0), *feature_inputs(features1)])
+        return scores
 
 
 def check_installed() -> None:

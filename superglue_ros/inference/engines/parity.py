@@ -13,11 +13,12 @@ import torch
 from superglue_ros.config import AssignmentConfig, DetectionConfig
 from superglue_ros.features import IndexArray
 from superglue_ros.inference.engines.interface import (
-    Detections,
+    PreparedImage,
     SuperGlueEngine,
     SuperPointEngine,
 )
 from superglue_ros.inference.engines.samples import sample_image, sample_pair
+from superglue_ros.inference.tensors import FeatureTensors
 
 MIN_SAME_SHARE = 0.995
 TOLERANCE = 1e-3
@@ -36,11 +37,14 @@ def superpoint_difference(engine: SuperPointEngine, exact: SuperPointEngine) -> 
     Returns:
         In words how the results differ by more than they may; empty where they do not.
     """
-    image, config = sample_image(*_IMAGE_SHAPE), DetectionConfig()
-    found, expected = (one.detect([image], [None], config)[0] for one in (engine, exact))
+    pixels, config = sample_image(*_IMAGE_SHAPE), DetectionConfig()
+    image, other = (
+        PreparedImage(one, None, pixels.shape[::-1]) for one in (pixels, pixels[::-1].copy())
+    )
+    found, expected = (one.detect([image], config)[0] for one in (engine, exact))
     if found.scores.is_cuda:  # what an engine has recorded by its second call runs from now on
-        engine.detect([image[::-1].copy()], [None], config)
-        (found,) = engine.detect([image], [None], config)
+        engine.detect([other], config)
+        (found,) = engine.detect([image], config)
     # A weak keypoint comes or goes with the last digit of its probability
     threshold = config.keypoint_threshold + TOLERANCE
     places, indices, counts = _shared_places(found, expected, threshold)
@@ -63,11 +67,11 @@ def superglue_difference(
     """
     pair, config = sample_pair(_KEYPOINTS, dim, device), AssignmentConfig()
     found, expected = (
-        one.match([pair], config, with_assignment=False)[0] for one in (engine, exact)
+        one.begin_match([pair], config, with_assignment=False)()[0] for one in (engine, exact)
     )
     if device.type == "cuda":  # as above
-        engine.match([(pair[1], pair[0])], config, with_assignment=False)
-        (found,) = engine.match([pair], config, with_assignment=False)
+        engine.begin_match([(pair[1], pair[0])], config, with_assignment=False)()
+        (found,) = engine.begin_match([pair], config, with_assignment=False)()
     for index in (0, 1):
         theirs: IndexArray = getattr(expected, f"matches{index}")
         same = getattr(found, f"matches{index}") == theirs
@@ -79,7 +83,7 @@ def superglue_difference(
 
 
 def _shared_places(
-    found: Detections, expected: Detections, threshold: float
+    found: FeatureTensors, expected: FeatureTensors, threshold: float
 ) -> tuple[list[int], list[int], tuple[int, int]]:
     """Indices of the keypoints at the same place in both, and of how many clear ones how many."""
     at = {tuple(point): index for index, point in enumerate(found.keypoints.tolist())}

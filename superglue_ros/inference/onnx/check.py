@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from superglue_ros.config import AssignmentConfig, DetectionConfig
 from superglue_ros.errors import InputError
 from superglue_ros.inference.engines.exact import TorchSuperGlue, TorchSuperPoint
-from superglue_ros.inference.engines.interface import EngineOptions
+from superglue_ros.inference.engines.interface import EngineOptions, PreparedImage
 from superglue_ros.inference.engines.onnxruntime_engine import feature_inputs, make_session
 from superglue_ros.inference.engines.samples import sample_image, sample_pair
 from superglue_ros.networks import SuperGlue, SuperPoint
@@ -32,10 +32,11 @@ def check_superpoint(
     Raises:
         InputError: A result differs.
     """
-    session, exact = make_session(content), TorchSuperPoint(loaded.network, _EXACT)
+    session, exact = make_session(content), TorchSuperPoint(loaded, _EXACT)
     for shape in SHAPES:
         image = sample_image(*shape)
-        expected = exact.detect([image], [None], config)[0]
+        prepared = PreparedImage(image, None, image.shape[::-1])
+        expected = exact.detect([prepared], config)[0]
         batch = (torch.from_numpy(image)[None, None].float() / 255).numpy()
         keypoints, scores, descriptors, counts = session.run(None, {"image": batch})
         count = int(counts[0])
@@ -63,7 +64,7 @@ def check_superglue(
     for count0, count1 in COUNTS:
         both = sample_pair(max(count0, count1), loaded.network.descriptor_dim, _EXACT.device)
         pair = (both[0].best(count0), both[1].best(count1))
-        expected = exact.match([pair], config, with_assignment=False)[0]
+        expected = exact.begin_match([pair], config, with_assignment=False)()[0]
         inputs = [tensor.numpy() for one in pair for tensor in feature_inputs(one)]
         found = session.run(None, dict(zip(names, inputs, strict=True)))
         where = f"{count0} and {count1} keypoints"

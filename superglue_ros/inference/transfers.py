@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,25 +11,40 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from superglue_ros.inference.device import device_errors
+
 
 class Download:
     """Copies on their way to the host.
 
     Args:
         tensors: Where they arrive, in the host's memory.
+        device: Where they come from.
         done: Recorded behind the copies; None where they have arrived.
     """
 
-    def __init__(self, tensors: Sequence[Tensor], done: torch.cuda.Event | None) -> None:
+    def __init__(
+        self, tensors: Sequence[Tensor], device: torch.device, done: torch.cuda.Event | None
+    ) -> None:
         """Take note of them."""
         self._tensors = tensors
+        self._device = device
         self._done = done
 
     def result(self) -> list[NDArray[Any]]:
-        """The arrays, when all of them are there."""
+        """The arrays, when all of them are there, the same ones each time.
+
+        Raises:
+            DeviceError: The device failed at what the arrays were to hold.
+        """
+        return self._arrays
+
+    @cached_property
+    def _arrays(self) -> list[NDArray[Any]]:
         if self._done is None:
             return [tensor.numpy() for tensor in self._tensors]
-        self._done.synchronize()
+        with device_errors(self._device):
+            self._done.synchronize()
         return [np.array(tensor) for tensor in self._tensors]
 
 
@@ -62,14 +78,10 @@ class Transfers:
         uploaded.record_stream(current)
         return uploaded
 
-    def download(self, *tensors: Tensor) -> list[NDArray[Any]]:
-        """The same in the memory of the host, when all of it is there."""
-        return self.begin_download(*tensors).result()
-
-    def begin_download(self, *tensors: Tensor) -> Download:
+    def download(self, *tensors: Tensor) -> Download:
         """Begin to copy to the host what the current stream computes until here."""
         if self._stream is None:
-            return Download(list(tensors), None)
+            return Download(tensors, self._device, None)
         pinned = [
             torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(
                 tensor, non_blocking=True
@@ -78,4 +90,4 @@ class Transfers:
         ]
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         done.record(torch.cuda.current_stream(self._device))
-        return Download(pinned, done)
+        return Download(pinned, self._device, done)
