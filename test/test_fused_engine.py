@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,12 +16,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
-from superglue_ros.inference.engines import EngineUnavailableError, graphs
+from superglue_ros.inference.engines import (
+    EngineUnavailableError,
+    graphs,
+)
 from superglue_ros.inference.engines.graphs import GraphCache
 from superglue_ros.inference.fused_matching import MatchingSettings, match
 from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
 from superglue_ros.inference.fused_superpoint import DetectionSettings, FusedSuperPoint, detect
 from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.transfers import Download
 from superglue_ros.networks import log_optimal_transport
 from superglue_ros.weights.loading import load_superglue, load_superpoint
 
@@ -178,13 +183,17 @@ def test_detection_waits_for_nothing(masked: bool, make_image: MakeImage) -> Non
     assert_nothing_waits(operations)
 
 
-@torch.inference_mode()
-def test_matching_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the solver for GPUs, which has no look at the scores' range."""
+def solver_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that has no look at the scores' range."""
     monkeypatch.setattr(
         "superglue_ros.inference.fused_matching.optimal_transport",
         lambda *problem: log_optimal_transport(*problem).exp(),
     )
+
+
+@torch.inference_mode()
+def test_matching_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    solver_for_gpus(monkeypatch)
     network = FusedSuperGlue(load_superglue("superglue").network.eval())
     batch = FeatureBatch(
         torch.rand(4, 20, 2),
@@ -197,6 +206,41 @@ def test_matching_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with Operations() as operations:
         match(network, settings, batch)
     assert_nothing_waits(operations)
+
+
+class NoTransfers:
+    """Between the host and a device that has shapes but no values."""
+
+    def upload(self, array: np.ndarray) -> torch.Tensor:
+        return torch.empty(array.shape, dtype=getattr(torch, str(array.dtype)), device="meta")
+
+    def download(self, *tensors: torch.Tensor) -> Download:
+        assert all(tensor.is_meta for tensor in tensors)
+        return Download([], tensors[0].device, done=None)
+
+
+def test_from_images_to_matches_nothing_comes_back_to_the_host(
+    fused: Any, make_image: MakeImage, make_features: MakeFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside the recorded steps too: a device without values refuses to give one away."""
+    solver_for_gpus(monkeypatch)
+    extractor, matcher = (copy.deepcopy(one) for one in fused)
+    for engine in (extractor._engine, matcher._engine):
+        engine._network.to("meta")
+        engine._transfers = NoTransfers()
+    matcher.device = torch.device("meta")
+    images = [make_image(61, 80, seed=seed) for seed in range(3)]
+    masks = [None, np.ones((61, 80), np.uint8), None]
+    known = FeatureTensors.from_features(make_features(7), torch.device("meta"))
+    with as_on_a_gpu(extractor, matcher), Operations() as operations:
+        (earlier,) = extractor.extract_tensors(images[:1])
+        found = extractor.extract_tensors(images, masks)
+        pairs = [(earlier, found[0]), (found[0], found[1]), (known, found[2])]
+        matcher.begin_batch(pairs, with_assignment=True)
+    assert_nothing_waits(operations)
+    assert {one.places.descriptors.shape for one in found} == {(384, 256)}
+    with pytest.raises(RuntimeError, match="meta"):
+        found[0].places.scores.amax().item()
 
 
 class FakeGraph:
