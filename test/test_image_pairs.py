@@ -11,6 +11,10 @@ import pytest
 from fused_helpers import Networks, as_on_a_gpu, logged, networks
 
 from superglue_ros.errors import InputError
+from superglue_ros.evaluation import pairs as evaluation
+from superglue_ros.evaluation.methods import Method
+from superglue_ros.evaluation.pairs import HomographyTruth
+from superglue_ros.evaluation.runner import outcomes
 from superglue_ros.features import GreyImage, Matches
 from superglue_ros.inference import (
     ImagePairMatcher,
@@ -170,3 +174,21 @@ def test_unfit_images_are_refused(fused: Networks, make_image: MakeImage, unfit:
     pair[unfit] = pair[unfit].astype(np.float32)
     with pytest.raises(InputError, match="uint8"):
         list(ImagePairMatcher(*fused).match([(pair[0], pair[1])]))
+
+
+def test_an_evaluation_in_batches_has_the_figures_of_one_by_one(
+    fused: Networks, exact: Networks, make_image: MakeImage
+) -> None:
+    """Pairs of unequal sizes, of which image 1 is the upper left part of image 0."""
+    pairs = []
+    for seed, (height, width) in enumerate([(64, 96), (72, 104), (56, 90)]):
+        image = make_image(72, 104, seed=seed)
+        part = np.ascontiguousarray(image[:height, :width])
+        pairs.append(evaluation.ImagePair("part", image, part, HomographyTruth(np.eye(3))))
+    found, expected = (
+        [one.figures for one in outcomes(Method("superglue", *networks), pairs)]
+        for networks in (fused, exact)
+    )
+    assert [one["matches"] > 10 for one in found] == [True] * 3
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-2)

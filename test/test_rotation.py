@@ -8,7 +8,7 @@ from conftest import StereoPair
 
 from superglue_ros.evaluation.methods import Method
 from superglue_ros.evaluation.pairs import HomographyTruth, ImagePair
-from superglue_ros.evaluation.runner import evaluate_pair
+from superglue_ros.evaluation.runner import outcomes
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import NearestMatcher, SuperPointExtractor
 from superglue_ros.inference.rotation import turn_where_few, turned_back
@@ -58,9 +58,9 @@ def test_the_evaluation_measures_matches_in_any_rotation(stereo_pair: StereoPair
     image1 = np.ascontiguousarray(np.rot90(image0))
     pair = ImagePair("turned", image0, image1, HomographyTruth(on_its_side))
     extractor = SuperPointExtractor(max_keypoints=100, device="cpu")
-    match = NearestMatcher(match_threshold=0.9).match
+    matcher = NearestMatcher(match_threshold=0.9)
     plain, turning = (
-        evaluate_pair(Method("test", extractor, match, any_rotation), pair).figures
+        next(outcomes(Method("test", extractor, matcher, any_rotation), [pair])).figures
         for any_rotation in (False, True)
     )
     assert turning["matching score"] > 0.7 > 0.2 > plain["matching score"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import tee
 
@@ -64,11 +64,7 @@ def evaluate(
     """
     results: list[PairResult] = []
     extremes: list[PairResult] = []
-    pairs, again = tee(pairs)
-    images = ((pair.image0, pair.image1) for pair in again)
-    found = ImagePairMatcher(method.extractor, method.matcher).match(images)
-    for pair, of_pair in zip(pairs, found, strict=True):
-        result = judge(method, pair, of_pair)
+    for result in outcomes(method, pairs):
         on_pair(result)
         results.append(result)
         extremes = sorted([*extremes, result], key=_matching_score)
@@ -82,7 +78,16 @@ def _matching_score(result: PairResult) -> float:
     return result.figures["matching score"]
 
 
-def judge(method: Method, pair: ImagePair, found: MatchedImages) -> PairResult:
+def outcomes(method: Method, pairs: Iterable[ImagePair]) -> Iterator[PairResult]:
+    """Run a method on pair after pair."""
+    pairs, again = tee(pairs)
+    images = ((pair.image0, pair.image1) for pair in again)
+    found = ImagePairMatcher(method.extractor, method.matcher).match(images)
+    for pair, of_pair in zip(pairs, found, strict=True):
+        yield _outcome(method, pair, of_pair)
+
+
+def _outcome(method: Method, pair: ImagePair, found: MatchedImages) -> PairResult:
     """Compare what a method found in one pair with the truth."""
     features0, features1 = found.features0.on_host, found.features1.on_host
     matches = found.matches
