@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, ShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -41,8 +41,10 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from superglue_ros.features import GreyImage
+from superglue_ros.nodes.executor import node_executor
 
 TIMEOUT_SEC = 60.0
+SPIN_SEC = 0.1
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -273,23 +275,26 @@ class _Spinning:
     def __init__(self, node: Node, context: Context) -> None:
         self._node = node
         self._error: Exception | None = None
-        self._executor = SingleThreadedExecutor(context=context)
+        self._ended = threading.Event()
+        self._executor = node_executor(context)
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._executor.spin()
+            while not self._ended.is_set():
+                self._executor.spin_once(timeout_sec=SPIN_SEC)
         except (ExternalShutdownException, ShutdownException):
             pass
         except Exception as error:
             self._error = error
 
     def close(self) -> Exception | None:
-        self._executor.shutdown(timeout_sec=TIMEOUT_SEC)
+        self._ended.set()
         self._thread.join(TIMEOUT_SEC)
         assert not self._thread.is_alive(), f"{self._node.get_name()} hangs in a callback"
+        self._executor.shutdown(timeout_sec=TIMEOUT_SEC)
         if hasattr(self._node, "stop"):
             self._node.stop()
         self._node.destroy_node()

@@ -11,6 +11,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from superglue_ros.config import NodeConfig
+from superglue_ros.nodes.events import NO_PUBLISHER_EVENTS
 from superglue_ros.nodes.parameters import (
     changed_config,
     declare_parameters,
@@ -80,7 +81,9 @@ class ConfiguredNode(LifecycleNode, Generic[Config]):
             depth=OUTPUT_DEPTH,
             reliability=ReliabilityPolicy.RELIABLE,
         )
-        publisher = self.create_lifecycle_publisher(message_type, topic, qos)
+        publisher = self.create_lifecycle_publisher(
+            message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         self._outputs.append(publisher)
         return publisher
 

@@ -10,6 +10,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from superglue_ros.config import TransportConfig
+from superglue_ros.nodes.events import NO_SUBSCRIPTION_EVENTS
 
 LIVE_DEPTH = 5
 
@@ -98,7 +99,13 @@ class TopicInput:
         every = self._config.process_every_frame
         history = HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST
         qos = QoSProfile(history=history, depth=self._depth, reliability=self._reliability)
-        return self._node.create_subscription(self._message_type, self.topic, self._receive, qos)
+        return self._node.create_subscription(
+            self._message_type,
+            self.topic,
+            self._receive,
+            qos,
+            event_callbacks=NO_SUBSCRIPTION_EVENTS,
+        )
 
     def _wanted_reliability(self) -> ReliabilityPolicy:
         if self._config.qos != "auto":

@@ -28,6 +28,8 @@ _CAMERA_SIZE = 0.1
 # The corners of an image, seen from a camera that looks along z; a symbol, not the field of view.
 _CORNERS = np.array([[-0.8, -0.6, 1], [0.8, -0.6, 1], [0.8, 0.6, 1], [-0.8, 0.6, 1]])
 _CAMERA_COLOUR: tuple[int, int, int] = (0, 159, 230)
+_BITS = (0, 8, 16)  # blue, green and red in one number
+_PACKED = np.array([1 << bits for bits in _BITS], np.uint32)
 
 
 def image_markers(
@@ -123,5 +125,11 @@ def _points(positions: Iterable[Any]) -> list[Point]:
 
 
 def _colours(colours: Colours) -> list[ColorRGBA]:
-    levels = (colours[:, ::-1] / 255).tolist()
-    return [ColorRGBA(r=red, g=green, b=blue, a=1.0) for red, green, blue in levels]
+    """A message for each of (K, 3) colours, one and the same where the colour is."""
+    shades, which = np.unique(colours @ _PACKED, return_inverse=True)
+    levels = [(shades >> bits & 255) / 255 for bits in _BITS[::-1]]
+    messages = [
+        ColorRGBA(r=red, g=green, b=blue, a=1.0)
+        for red, green, blue in np.stack(levels, axis=1).tolist()
+    ]
+    return list(np.array(messages, object)[which])

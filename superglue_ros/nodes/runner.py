@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from superglue_ros.errors import InputError
+from superglue_ros.nodes.executor import node_executor
 from superglue_ros.nodes.frame_node import FrameNode
 from superglue_ros.nodes.shared_memory import make_room
 
@@ -62,7 +63,7 @@ def _run(node_type: type[FrameNode[Any]], ended: threading.Event) -> int:
     """Run the node until the event; returns the exit status."""
     node = node_type()
     node.ended = ended
-    executor = SingleThreadedExecutor()
+    executor = node_executor()
     executor.add_node(node)
     try:
         if node.config.autostart and not ended.is_set() and not _start(node):
