@@ -20,6 +20,7 @@ WARM_UP_FRAMES = 200
 RSS_GROWTH = 1.05
 
 
+@pytest.mark.timeout(3600)
 def test_memory_is_flat_over_frames_of_changing_sizes_and_counts(
     request: pytest.FixtureRequest,
     make_image: Callable[..., GreyImage],

@@ -143,7 +143,7 @@ def _print_bags(rows: Sequence[BagRow]) -> None:
 def _table(title: str, first: str, *columns: str) -> Table:
     print(title)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(first, no_wrap=True)
+    table.add_column(first)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table
