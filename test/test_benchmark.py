@@ -166,7 +166,7 @@ def test_the_file_has_every_condition_and_contender(
         assert row.per_second == pytest.approx(1e3 * row.batch / row.p50_ms)
     ours = [row for row in rows if row.contender == "superglue_ros" and row.stage != "extract"]
     assert [row.same_matches for row in ours] == [1.0, 1.0] or ours[1].same_matches is None
-    assert "ours, torch" in capsys.readouterr().out
+    assert "ours, torch fp32" in capsys.readouterr().out
 
 
 class Interrupted:
@@ -279,17 +279,19 @@ def test_the_tables_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         width=1280,
         height=960,
         engine="onnxruntime",
-        precision="fp16",
+        computes_in="fp16",
         floor_ms=4321.0,
         cpu_ms=23456.7,
         same_matches=1.0,
     )
     sift = dataclasses.replace(row, contender="SIFT, brute force", floor_ms=0.0, same_matches=None)
+    plain = dataclasses.replace(row, contender="plain PyTorch", floor_ms=8642.0)
     axes = [growth_row(axis, 2048, 12345.6) for axis in plot.AXES]
-    print_results(Results(rows=[row, sift, *axes]))
+    print_results(Results(rows=[row, sift, plain, *axes]))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert any("ours, onnxruntime fp16" in line and "100.0%" in line for line in lines)
+    assert any("floor 4321 or 8642 ms" in line for line in lines)
     assert any("12346" in line and "23457" in line for line in lines)
 
 
@@ -300,6 +302,7 @@ def growth_row(axis: str, value: int, p50_ms: float) -> Row:
         contender="superglue_ros",
         engine="torch",
         precision="auto",
+        computes_in="fp32",
         device="cpu",
         keypoints=value,
         batch=value,
@@ -339,7 +342,7 @@ def test_each_point_of_growth_is_measured_in_a_process_of_its_own() -> None:
         ("growth with batch", 1024, 640, 2),
         ("growth with cameras", 1024, 640, 2),
     ]
-    assert all(row.peak_mib > 50 and row.engine == "torch" for row in results.rows)
+    assert all(row.peak_mib > 50 and row.computes_in == "fp32" for row in results.rows)
     assert shares == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 

@@ -102,6 +102,7 @@ def _measure(point: Point, plan: Plan, weights: str) -> Row:
         contender=ours.name,
         engine=ours.engine,
         precision=ours.precision,
+        computes_in=ours.computes_in,
         device=str(device),
         width=point.width,
         height=point.height,

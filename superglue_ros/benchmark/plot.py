@@ -45,7 +45,7 @@ def plot_growth(rows: Sequence[Row], path: Path) -> None:
 def _head(row: Row) -> Picture:
     """What holds for all panels."""
     picture = np.full((_HEAD, 2 * _WIDTH, 3), 255, np.uint8)
-    how = f"{row.contender}, {row.engine}, precision {row.precision}, on {row.device}"
+    how = f"{row.contender}, {row.engine}, {row.computes_in}, on {row.device}"
     _write(picture, f"{how}, SuperGlue with all layers", (_LEFT, 26), _BLACK)
     legend = f"blue: time, median of {row.runs} runs; thin: were it proportional"
     _write(picture, legend, (_LEFT, 50), _BLUE)

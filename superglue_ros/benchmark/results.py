@@ -28,7 +28,8 @@ class Row:
         stage: What was done; see `superglue_ros.benchmark.run`.
         contender: Who did it.
         engine: What ran the networks.
-        precision: Of the networks' numbers.
+        precision: As the setting.
+        computes_in: What the networks' numbers were.
         device: Where they ran.
         width: Width of the images in pixels; 0 where there are none.
         height: Their height.
@@ -49,6 +50,7 @@ class Row:
     contender: str
     engine: str
     precision: str
+    computes_in: str
     device: str
     width: int
     height: int

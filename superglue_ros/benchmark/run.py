@@ -189,6 +189,7 @@ class Bench:
             contender=one.name,
             engine=one.engine,
             precision=one.precision,
+            computes_in=one.computes_in,
             device=str(self._device) if network else "cpu",
             width=condition.size[0],
             height=condition.size[1],

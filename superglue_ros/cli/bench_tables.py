@@ -62,7 +62,8 @@ def _condition(row: Row) -> str:
 def _print_rows(condition: str, rows: Sequence[Row]) -> None:
     first = rows[0]
     growth = first.stage.startswith("growth")
-    floor = f"; floor {_figure(first.floor_ms)} ms" if first.floor_ms else ""
+    floors = " or ".join(dict.fromkeys(_figure(row.floor_ms) for row in rows if row.floor_ms))
+    floor = f"; floor {floors} ms" if floors else ""
     title = condition if growth else f"{condition} ({first.device}, {first.runs} runs{floor})"
     columns = ["p50\nms", "p95\nms", "p99\nms", "CPU\nms", "per\ns"]
     columns += ["peak\nMiB"] if growth else ["times\nours", "times\nfloor", "same\nmatches"]
@@ -86,8 +87,7 @@ def _name(row: Row) -> str:
         }[row.stage.removeprefix("growth with ")]
     if row.contender != OURS:
         return row.contender
-    precision = "" if row.precision == "auto" else f" {row.precision}"
-    return f"ours, {row.engine}{precision}"
+    return f"ours, {row.engine} {row.computes_in}"
 
 
 def _ratios(row: Row, first: Row) -> Iterator[float | str]:
