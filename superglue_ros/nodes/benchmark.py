@@ -1,7 +1,8 @@
 """What the nodes take beside the networks: latency, the executor's time, bytes on the wire.
 
 The nodes run as processes of their own, as they do on a robot, and a stereo pair is sent when the
-one before is answered. `benchmark_client` sends it, `benchmark_messages` times what is done to messages in one process.
+one before is answered. `benchmark_client` sends it, `benchmark_messages` times what is done to
+messages in one process.
 """
 
 from __future__ import annotations
