@@ -105,10 +105,6 @@ def test_the_matches_of_a_stereo_pair_are_those_of_the_two_nodes(
         publisher.publish(image_message(reduced(getattr(stereo_pair, side)), header(1)))
     two, one = (collectors[under].at(1) for under in ("two", "one"))
     assert count_of(one) > 30
-    if engine == "fused":  # which extracts and matches at once: last digits may differ
-        for name in ("matching_scores0", "matching_scores1", "keypoints0", "keypoints1"):
-            np.testing.assert_allclose(getattr(one, name), getattr(two, name), atol=1e-4)
-            setattr(one, name, getattr(two, name))
     assert one == two
     assert len(nodes) == 3
 

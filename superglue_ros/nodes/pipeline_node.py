@@ -54,7 +54,7 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
         with self.stopwatch.stage("decode"):
             images, masks = self.source.decode(messages)
         headers = [message.header for message in messages[: len(images)]]
-        with self.stopwatch.stage("extract"):
+        with self.stopwatch.stage("extract"):  # a GPU only begins it here; "match" waits for both
             tensors = self.extractor.extract_tensors(images, masks)
         self.match_and_publish(headers, tensors)
 
