@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, IndexArray, Matches
+from superglue_ros.geometry import Case, Matrix, Scale, TwoViewGeometry
 from superglue_ros.tracks import Tracks
-from superglue_ros.two_view_geometry import Case, Matrix, Scale, TwoViewGeometry
 
 FieldValues = dict[str, str | int | float | NDArray[Any]]
 

@@ -23,11 +23,11 @@ from test_geometry_node import Setup
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs
 from superglue_ros.bag.run import BagRun
+from superglue_ros.geometry import Case, Scale
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.nodes.conversions import two_view_geometry_from_message
 from superglue_ros.nodes.geometry_node import GeometryNode
 from superglue_ros.nodes.pipeline_node import PipelineNode
-from superglue_ros.two_view_geometry import Case, Scale
 
 SUPERPOINT = {"max_keypoints": 64}
 SUPERGLUE = {"sinkhorn_iterations": 20}

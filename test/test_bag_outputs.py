@@ -23,13 +23,13 @@ from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs, Summary
 from superglue_ros.bag.run import BagRun
 from superglue_ros.errors import InputError
+from superglue_ros.geometry import Case
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.messages import (
     matches_from_message,
     tracks_from_message,
     two_view_geometry_from_message,
 )
-from superglue_ros.two_view_geometry import Case
 
 COUNT = 5
 

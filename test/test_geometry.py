@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from superglue_ros.cameras import Camera
 from superglue_ros.config import GeometryConfig
 from superglue_ros.errors import InputError
-from superglue_ros.geometry import estimate_two_view_geometry
+from superglue_ros.geometry import Camera, Case, TwoViewGeometry, estimate_two_view_geometry
+from superglue_ros.geometry.pose_uncertainty import pose_deviations_deg
+from superglue_ros.geometry.two_view_models import sampson_errors, transfer_errors
 from superglue_ros.images import read_image
 from superglue_ros.inference.nearest import NearestMatcher
 from superglue_ros.inference.sift import SiftExtractor
-from superglue_ros.pose_uncertainty import pose_deviations_deg
-from superglue_ros.two_view_geometry import Case, TwoViewGeometry
-from superglue_ros.two_view_models import sampson_errors, transfer_errors
 
 Array = NDArray[np.float64]
 

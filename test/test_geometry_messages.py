@@ -20,6 +20,7 @@ from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
 
 from superglue_ros.bag.definitions import message_types
 from superglue_ros.errors import InputError
+from superglue_ros.geometry import Case, Scale, TwoViewGeometry
 from superglue_ros.nodes.conversions import (
     tracks_from_message,
     tracks_to_message,
@@ -27,7 +28,6 @@ from superglue_ros.nodes.conversions import (
     two_view_geometry_to_message,
 )
 from superglue_ros.tracks import Tracks
-from superglue_ros.two_view_geometry import Case, Scale, TwoViewGeometry
 
 PAIRS = np.array([[4, 0], [7, 9], [8, 2]], np.int32)
 TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])

@@ -18,6 +18,7 @@ from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
 from test_geometry import ROTATION, SIZE, TRANSLATION, K, View, matched_views
 
 from superglue_ros.features import Features, Matches
+from superglue_ros.geometry import Case, Scale
 from superglue_ros.nodes.clouds import points_from_message
 from superglue_ros.nodes.conversions import (
     matches_to_message,
@@ -25,7 +26,6 @@ from superglue_ros.nodes.conversions import (
     two_view_geometry_from_message,
 )
 from superglue_ros.nodes.geometry_node import GeometryNode
-from superglue_ros.two_view_geometry import Case, Scale
 
 BASELINE = 0.12
 

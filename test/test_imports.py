@@ -127,3 +127,13 @@ def test_the_package_itself_imports_neither_torch_nor_rclpy() -> None:
         "print([name for name in ('torch', 'rclpy', 'cv2') if name in sys.modules])"
     )
     assert in_a_new_interpreter(code) == "[]"
+
+
+def test_messages_and_pictures_of_a_geometry_do_without_poselib() -> None:
+    code = (
+        "import superglue_ros.messages, superglue_ros.drawing, superglue_ros.geometry as geometry\n"
+        "print('poselib' in sys.modules)\n"
+        "geometry.estimate_two_view_geometry\n"
+        "print('poselib' in sys.modules)"
+    )
+    assert in_a_new_interpreter(code).split() == ["False", "True"]

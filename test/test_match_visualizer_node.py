@@ -22,6 +22,7 @@ from visualization_msgs.msg import ImageMarker, Marker, MarkerArray
 
 from superglue_ros.drawing.colours import INLIER, OUTLIER, confidence_colours
 from superglue_ros.features import Features, Matches
+from superglue_ros.geometry import Case, TwoViewGeometry
 from superglue_ros.nodes.conversions import (
     matches_to_message,
     tracks_to_message,
@@ -29,7 +30,6 @@ from superglue_ros.nodes.conversions import (
 )
 from superglue_ros.nodes.match_visualizer_node import MatchVisualizerNode
 from superglue_ros.tracks import Tracks
-from superglue_ros.two_view_geometry import Case, TwoViewGeometry
 
 GAP = 4
 ros = pytest.fixture(ros_context)

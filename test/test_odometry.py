@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from test_geometry import CAMERAS, SIZE, Array, K
 
-from superglue_ros.odometry import MonocularOdometry, Motion, Odometry, State, StereoOdometry
+from superglue_ros.geometry.odometry import (
+    MonocularOdometry,
+    Motion,
+    Odometry,
+    State,
+    StereoOdometry,
+)
 from superglue_ros.tracks import Tracks
 
 CAMERA = CAMERAS[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from superglue_ros.track_table import TrackTable
+from superglue_ros.tracks import TrackTable
 
 
 def ids(*values: int) -> np.ndarray:

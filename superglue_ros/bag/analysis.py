@@ -14,10 +14,9 @@ from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs
 from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.errors import InputError
-from superglue_ros.geometry import estimate_two_view_geometry
-from superglue_ros.stereo import StereoPoints, stereo_geometry
+from superglue_ros.geometry import TwoViewGeometry, estimate_two_view_geometry
+from superglue_ros.geometry.stereo import StereoPoints, stereo_geometry
 from superglue_ros.tracks import Tracker, Tracks
-from superglue_ros.two_view_geometry import TwoViewGeometry
 
 
 class Analysis:

@@ -9,10 +9,10 @@ from typing import Any
 
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.reader import BagReader
-from superglue_ros.cameras import Camera
 from superglue_ros.errors import InputError
+from superglue_ros.geometry import Camera
+from superglue_ros.geometry.stereo import StereoCamera
 from superglue_ros.image_decoding import image_decoder
-from superglue_ros.stereo import StereoCamera
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 

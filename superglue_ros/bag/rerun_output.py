@@ -15,8 +15,8 @@ from superglue_ros.bag.outputs import Summary, WriteResult
 from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.config import DrawingConfig
 from superglue_ros.drawing import TrackTails
+from superglue_ros.geometry.stereo import StereoCamera
 from superglue_ros.rerun_log import RerunLog, import_rerun, join_recordings
-from superglue_ros.stereo import StereoCamera
 
 RERUN_FILE = "matches.rrd"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from superglue_ros.features import GreyImage, Matches
+from superglue_ros.geometry import Flags, TwoViewGeometry
+from superglue_ros.geometry.stereo import StereoPoints
 from superglue_ros.partners import View
-from superglue_ros.stereo import StereoPoints
 from superglue_ros.synchroniser import NANOSECONDS
 from superglue_ros.tracks import Tracks
-from superglue_ros.two_view_geometry import Flags, TwoViewGeometry
 
 
 @dataclass(frozen=True, eq=False)

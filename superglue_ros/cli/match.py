@@ -157,8 +157,7 @@ def _read_drawing(arguments: argparse.Namespace, *, draws: bool) -> DrawingConfi
 
 def _inliers(features: tuple[Features, Features], matches: Matches) -> NDArray[np.bool_] | None:
     """Which matches agree with the geometry of the views; None where they are too few for one."""
-    from superglue_ros.geometry import estimate_two_view_geometry
-    from superglue_ros.two_view_geometry import Case
+    from superglue_ros.geometry import Case, estimate_two_view_geometry
 
     index0, index1 = matches.pairs.T
     points0, points1 = features[0].keypoints[index0], features[1].keypoints[index1]

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superglue_ros.features import FloatArray, IndexArray
-from superglue_ros.track_table import TrackTable
-from superglue_ros.tracks import Tracks
+from superglue_ros.tracks import Tracks, TrackTable
 
 TAIL_FRAMES = 20
 """Sightings of a track that its tail goes back."""

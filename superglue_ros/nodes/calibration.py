@@ -10,8 +10,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
-from superglue_ros.cameras import Camera
 from superglue_ros.errors import InputError
+from superglue_ros.geometry import Camera
 
 # Best effort hears either kind of publisher; only the latest matters.
 _QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

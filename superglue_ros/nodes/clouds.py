@@ -9,8 +9,8 @@ from geometry_msgs.msg import Point32
 from sensor_msgs.msg import ChannelFloat32, PointCloud, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from superglue_ros.cameras import Points
 from superglue_ros.features import FloatArray, IndexArray
+from superglue_ros.geometry import Points
 from superglue_ros.tracks import Tracks
 
 _FIELDS = {

@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from superglue_ros.drawing import BgrImage
 from superglue_ros.features import Features, IndexArray, Matches
+from superglue_ros.geometry import TwoViewGeometry
 from superglue_ros.messages import (
     FieldValues,
     features_fields,
@@ -33,7 +34,6 @@ from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
 from superglue_ros.tracks import Tracks
-from superglue_ros.two_view_geometry import TwoViewGeometry
 
 __all__ = [
     "assignment_to_message",

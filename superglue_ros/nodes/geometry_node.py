@@ -8,11 +8,11 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud, PointCloud2
 from std_msgs.msg import Header
 
-from superglue_ros.cameras import Camera
 from superglue_ros.config import GeometryNodeConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, Matches
-from superglue_ros.geometry import estimate_two_view_geometry
+from superglue_ros.geometry import Camera, Case, TwoViewGeometry, estimate_two_view_geometry
+from superglue_ros.geometry.stereo import StereoCamera, StereoPoints, stereo_geometry
 from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
@@ -26,11 +26,9 @@ from superglue_ros.nodes.conversions import (
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.runner import run_node
-from superglue_ros.stereo import StereoCamera, StereoPoints, stereo_geometry
 from superglue_ros.synchroniser import NANOSECONDS
-from superglue_ros.track_motion import TrackMotion
 from superglue_ros.tracks import Tracker
-from superglue_ros.two_view_geometry import Case, TwoViewGeometry
+from superglue_ros.tracks.motion import TrackMotion
 
 TRACKED = ("sequential", "keyframe")
 

@@ -20,6 +20,7 @@ from superglue_ros.drawing import BgrImage, TrackTails, draw_matches
 from superglue_ros.drawing.colours import Flags
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
+from superglue_ros.geometry import Case
 from superglue_ros.image_decoding import image_decoder
 from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.msg import Tracks as TracksMessage
@@ -40,7 +41,6 @@ from superglue_ros.nodes.runner import run_node
 from superglue_ros.nodes.transitions import logged
 from superglue_ros.rerun_log import RerunLog
 from superglue_ros.synchroniser import stamp_nanoseconds
-from superglue_ros.two_view_geometry import Case
 
 _EXTRAS = ("geometry", "tracks")
 _RATE_FRAMES = 20

@@ -19,9 +19,10 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
-from superglue_ros.cameras import Camera, Matrix
 from superglue_ros.config import OdometryNodeConfig
 from superglue_ros.errors import InputError
+from superglue_ros.geometry import Camera, Matrix
+from superglue_ros.geometry.odometry import MonocularOdometry, Motion, State, StereoOdometry
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.nodes.calibration import Calibration
 from superglue_ros.nodes.clouds import points_from_message
@@ -29,7 +30,6 @@ from superglue_ros.nodes.conversions import tracks_from_message
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.runner import run_node
-from superglue_ros.odometry import MonocularOdometry, Motion, State, StereoOdometry
 from superglue_ros.partners import RESET_SEC
 from superglue_ros.synchroniser import NANOSECONDS, stamp_nanoseconds
 

@@ -10,9 +10,9 @@ import numpy as np
 import poselib
 from numpy.typing import NDArray
 
-from superglue_ros.cameras import Camera, Matrix, Points, bearings, homogeneous
 from superglue_ros.config import GeometryConfig
-from superglue_ros.two_view_geometry import Flags
+from superglue_ros.geometry.cameras import Camera, Matrix, Points, bearings, homogeneous
+from superglue_ros.geometry.two_view_geometry import Flags
 
 Pose = tuple[Matrix, Matrix]
 

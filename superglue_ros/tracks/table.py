@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from superglue_ros.tracks import Ids
+from superglue_ros.tracks.tracker import Ids
 
 
 class TrackTable:

@@ -1,4 +1,4 @@
-"""The typed result of the geometry of two views; `geometry` finds it.
+"""The typed result of the geometry of two views; `two_view_estimation` finds it.
 
 Pixel convention: (0, 0) is the centre of the top-left pixel. Poses map points of camera 0 to
 camera 1: X1 = R X0 + t, x to the right, y down, z forward.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superglue_ros.cameras import Camera, Matrix, Points
 from superglue_ros.config import GeometryConfig, StereoConfig
 from superglue_ros.errors import InputError
-from superglue_ros.two_view_geometry import Case, Flags, Scale, TwoViewGeometry
-from superglue_ros.two_view_models import (
+from superglue_ros.geometry.cameras import Camera, Matrix, Points
+from superglue_ros.geometry.two_view_geometry import Case, Flags, Scale, TwoViewGeometry
+from superglue_ros.geometry.two_view_models import (
     Pose,
     chance_inliers,
     essential_matrix,

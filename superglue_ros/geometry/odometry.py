@@ -17,14 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 import poselib
 
-from superglue_ros.cameras import Camera, Matrix, Points, bearings
 from superglue_ros.config import GeometryConfig, OdometryConfig
 from superglue_ros.features import IndexArray
-from superglue_ros.geometry import estimate_two_view_geometry
-from superglue_ros.track_table import TrackTable
-from superglue_ros.tracks import Ids, Tracks
-from superglue_ros.two_view_geometry import Case, Flags
-from superglue_ros.two_view_models import Pose
+from superglue_ros.geometry.cameras import Camera, Matrix, Points, bearings
+from superglue_ros.geometry.two_view_estimation import estimate_two_view_geometry
+from superglue_ros.geometry.two_view_geometry import Case, Flags
+from superglue_ros.geometry.two_view_models import Pose
+from superglue_ros.tracks import Ids, Tracks, TrackTable
 
 _START_FACTOR = 3  # times as many landmarks as a pose needs must be there at the start
 

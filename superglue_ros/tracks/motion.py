@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from superglue_ros.cameras import Camera, Points
-from superglue_ros.track_table import TrackTable
-from superglue_ros.tracks import Tracks
+from superglue_ros.geometry import Camera, Points
+from superglue_ros.tracks.table import TrackTable
+from superglue_ros.tracks.tracker import Tracks
 
 
 class TrackMotion:

@@ -15,12 +15,12 @@ import dataclasses
 
 import numpy as np
 
-from superglue_ros.cameras import Camera, Matrix, Points
 from superglue_ros.config import GeometryConfig
 from superglue_ros.errors import InputError
-from superglue_ros.pose_uncertainty import PoseEvidence, pose_deviations_deg
-from superglue_ros.two_view_geometry import Case, Scale, TwoViewGeometry
-from superglue_ros.two_view_models import (
+from superglue_ros.geometry.cameras import Camera, Matrix, Points
+from superglue_ros.geometry.pose_uncertainty import PoseEvidence, pose_deviations_deg
+from superglue_ros.geometry.two_view_geometry import Case, Scale, TwoViewGeometry
+from superglue_ros.geometry.two_view_models import (
     Fit,
     Pose,
     chance_inliers,

@@ -16,8 +16,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from superglue_ros.cameras import Camera, Matrix, Points, bearings
-from superglue_ros.two_view_models import Pose
+from superglue_ros.geometry.cameras import Camera, Matrix, Points, bearings
+from superglue_ros.geometry.two_view_models import Pose
 
 _PARAMETERS = 5  # of a pose without scale
 _NORMAL = 1.4826  # standard deviation over median absolute value, of a normal error
