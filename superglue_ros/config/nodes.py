@@ -56,7 +56,8 @@ class TransportConfig(Settings):
     )
     process_every_frame: bool = setting(
         False,
-        "Process every frame in order, making the publisher wait, rather than the newest only.",
+        "Process every frame in order rather than the newest only; what comes meanwhile waits in "
+        "the middleware's queue, which takes memory.",
     )
     input_timeout_sec: float = setting(
         5.0,
