@@ -111,14 +111,21 @@ class Collector:
             return self._arrival.wait_for(with_the_stamp, timeout_sec)
 
 
+def executable_path(name: str) -> Path:
+    """Where an executable of the package lies, as `ros2 run` finds it."""
+    return Path(get_package_prefix("superglue_ros")) / "lib" / "superglue_ros" / name
+
+
 class NodeProcess:
     """An executable of the package running in a process of its own."""
 
     def __init__(self, executable: str, *ros_arguments: str) -> None:
         self._output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
-        path = Path(get_package_prefix("superglue_ros")) / "lib" / "superglue_ros" / executable
         self._process = subprocess.Popen(
-            [str(path), *(("--ros-args", *ros_arguments) if ros_arguments else ())],
+            [
+                executable_path(executable),
+                *(("--ros-args", *ros_arguments) if ros_arguments else ()),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
+import subprocess
 import threading
 
 import numpy as np
@@ -17,6 +19,7 @@ from ros_helpers import (
     TIMEOUT_SEC,
     NodeProcess,
     Ros,
+    executable_path,
     header,
     image_message,
     ros_context,
@@ -218,3 +221,12 @@ def test_instances_in_two_namespaces_live_side_by_side(ros: Ros) -> None:
     for name, node in nodes.items():
         found = {len(message.keypoints) // 3 for message in node.features.messages}
         assert found == {counts[name]}
+
+
+def test_help_whose_reader_has_gone_ends_quietly() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [executable_path("geometry_node"), "--help"]
+    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 
 from superglue_ros.errors import InputError
 from superglue_ros.installation import version
+from superglue_ros.pipes import drop_output
 from superglue_ros.threads import share_cores
 
 PROGRAM = "superglue-ros"
@@ -72,8 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes once more at its exit, which must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return READER_GONE
     return 0
 

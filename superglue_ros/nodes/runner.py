@@ -18,6 +18,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.nodes.executor import node_executor
 from superglue_ros.nodes.frame_node import FrameNode
 from superglue_ros.nodes.shared_memory import make_room
+from superglue_ros.pipes import drop_output
 
 USER_ERROR = 2
 SIGNAL_LATENCY_SEC = 0.1
@@ -29,7 +30,7 @@ def run_node(node_type: type[FrameNode[Any]]) -> None:
     The process ends with 0, or with 2 and one line where it was given something unusable.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
-        print(_help(node_type))
+        _print_help(node_type)
         return
     ended = _ended_by_signal()
     make_room()
@@ -85,6 +86,17 @@ def _start(node: FrameNode[Any]) -> bool:
         transition() == TransitionCallbackReturn.SUCCESS
         for transition in (node.trigger_configure, node.trigger_activate)
     )
+
+
+def _print_help(node_type: type[FrameNode[Any]]) -> None:
+    """Print how a node is used, as far as somebody reads it.
+
+    That is no failure: `ros2 run` would report one to the reader who has gone, and fail itself.
+    """
+    try:
+        print(_help(node_type), flush=True)
+    except BrokenPipeError:
+        drop_output()
 
 
 def _help(node_type: type[FrameNode[Any]]) -> str:
