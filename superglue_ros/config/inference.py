@@ -121,7 +121,7 @@ class RotationConfig(Settings):
 
     any_rotation: bool = setting(
         False,
-        "Where less than a tenth of image 0's keypoints match, try the images turned against each "
+        "Where less than a fifth of image 0's keypoints match, try the images turned against each "
         "other by quarters too, up to four times the work, and keep the turn with the most "
         "matches, counted by confidence. In the nodes for match_images and mode template only.",
     )

@@ -13,7 +13,7 @@ from superglue_ros.inference.interface import Extractor
 
 Turn = TypeVar("Turn")
 
-ENOUGH_SHARE = 0.1
+ENOUGH_SHARE = 0.2
 """Of the keypoints of image 0: where more are matched, nothing is turned. A match counts by its
 confidence, since chance matches are many but of little confidence."""
 
