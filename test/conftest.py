@@ -1,7 +1,8 @@
-"""Fixtures that the tests share; nothing here needs ROS, and heavy imports wait for their use."""
+"""Fixtures that the tests share; nothing here needs ROS, and networks are loaded when used."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from superglue_ros.errors import InputError
@@ -38,6 +40,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def pytest_configure() -> None:
     # A job in the background of a shell ignores Ctrl-C, and so would the processes of the tests
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Triton reads this when it is imported, which is before any test that wants its interpreter
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"
 
 
 class StereoPair(NamedTuple):

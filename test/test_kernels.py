@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +9,6 @@ import torch
 from superglue_ros.networks.optimal_transport import log_optimal_transport, optimal_transport
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA")
 
