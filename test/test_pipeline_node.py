@@ -78,7 +78,7 @@ def on_its_side(image: GreyImage) -> GreyImage:
 
 
 TURNED = 50
-"""More right matches than this there are of an image on its side where it was turned: 83, else 24."""
+"""Right matches of an image on its side: more than this where it is turned (83), else fewer (24)."""
 
 
 def right_on_its_side(message: MatchesMessage) -> int:
