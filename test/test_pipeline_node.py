@@ -78,7 +78,7 @@ def on_its_side(image: GreyImage) -> GreyImage:
 
 
 TURNED = 50
-"""An image on its side has more right matches than this where it is turned (83), else fewer (24)."""
+"""Right matches of an image on its side: more where it is turned (83), else fewer (24)."""
 
 
 def right_on_its_side(message: MatchesMessage) -> int:
