@@ -43,7 +43,7 @@ def as_on_a_gpu(extractor: SuperPointExtractor, matcher: SuperGlueMatcher) -> It
 def logged() -> Iterator[list[str]]:
     """What is done from now on: "extract" and "match" begin, "wait" is for what has begun."""
     log: list[str] = []
-    waited: set[int] = set()
+    waited: set[Download] = set()  # which keeps them, as the next one could have the same id
     run, result = GraphCache.__call__, Download.result
 
     def logged_run(self: GraphCache, key: Any, function: Any, *inputs: Any) -> Any:
@@ -53,8 +53,8 @@ def logged() -> Iterator[list[str]]:
         return run(self, key, function, *inputs)
 
     def logged_result(self: Download) -> list[NDArray[Any]]:
-        if id(self) not in waited:  # what has arrived is waited for no more
-            waited.add(id(self))
+        if self not in waited:  # what has arrived is waited for no more
+            waited.add(self)
             log.append("wait")
         return result(self)
 
