@@ -41,7 +41,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from superglue_ros.features import GreyImage
-from superglue_ros.nodes.executor import node_executor
+from superglue_ros.nodes.distributions import node_executor
 
 TIMEOUT_SEC = 60.0
 SPIN_SEC = 0.1

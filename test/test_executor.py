@@ -16,8 +16,8 @@ from ros_helpers import BEST_EFFORT, Ros, ros_context, wait_until
 from sensor_msgs.msg import Image
 
 from superglue_ros.config import TransportConfig
-from superglue_ros.nodes import executor
-from superglue_ros.nodes.executor import node_executor, rclpy_version
+from superglue_ros.nodes import distributions
+from superglue_ros.nodes.distributions import node_executor, rclpy_version
 from superglue_ros.nodes.inputs import Stream, TopicInput
 
 ros = pytest.fixture(ros_context)
@@ -35,8 +35,8 @@ ros = pytest.fixture(ros_context)
 def test_where_the_faster_one_was_not_tried_it_is_the_usual_one(
     ros: Ros, monkeypatch: pytest.MonkeyPatch, middleware: str, version: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(executor, "get_rmw_implementation_identifier", lambda: middleware)
-    monkeypatch.setattr(executor, "rclpy_version", lambda: version)
+    monkeypatch.setattr(distributions, "get_rmw_implementation_identifier", lambda: middleware)
+    monkeypatch.setattr(distributions, "rclpy_version", lambda: version)
     chosen = node_executor(ros.context)
     assert isinstance(chosen, SingleThreadedExecutor)
     chosen.shutdown()
@@ -45,7 +45,9 @@ def test_where_the_faster_one_was_not_tried_it_is_the_usual_one(
 def test_the_version_is_that_of_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(executor, "get_package_share_directory", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(
+        distributions, "get_package_share_directory", lambda name: str(tmp_path / name)
+    )
     (tmp_path / "rclpy").mkdir()
     package = "<package format='2'><name>rclpy</name><version>7.1.11</version></package>"
     (tmp_path / "rclpy" / "package.xml").write_text(package)

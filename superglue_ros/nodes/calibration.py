@@ -7,41 +7,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from superglue_ros.errors import InputError
 from superglue_ros.geometry import Camera
-
-# Best effort hears either kind of publisher; only the latest matters.
-_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+from superglue_ros.nodes.frame_inputs import SideStream
+from superglue_ros.nodes.inputs import Stream
 
 
 class Calibration:
     """Keeps the calibration of one camera, or of the left and the right one.
 
     Args:
-        node: The node that subscribes.
+        node: The node that needs it.
         prefixes: Of the topics, one for each camera: "", or "left/" and "right/".
         rectified: Whether the images come rectified.
+
+    Attributes:
+        streams: The topics, and what is to be called with their messages.
+        state: Where the calibration is from, or why there is none.
     """
 
     def __init__(self, node: Node, prefixes: Sequence[str], *, rectified: bool) -> None:
-        """Subscribe."""
+        """Start without one."""
         self._node = node
         self._rectified = rectified
         self._latest: list[Any] = [None] * len(prefixes)
-        self._topics = [node.resolve_topic_name(f"{prefix}camera_info") for prefix in prefixes]
-        self._subscriptions = [
-            node.create_subscription(CameraInfo, topic, functools.partial(self._keep, index), _QOS)
-            for index, topic in enumerate(self._topics)
+        names = [f"{prefix}camera_info" for prefix in prefixes]
+        self.streams: list[SideStream] = [
+            (Stream(name, CameraInfo), functools.partial(self._keep, index))
+            for index, name in enumerate(names)
         ]
+        self._topics = [node.resolve_topic_name(name) for name in names]
         self.state = f"none on {', '.join(self._topics)}"
-
-    def close(self) -> None:
-        """Unsubscribe."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
 
     def cameras(self, image_sizes: Sequence[tuple[int, int]]) -> list[Camera] | None:
         """The cameras, if they are known and their images are of these sizes (width, height).

@@ -8,22 +8,20 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from superglue_ros.config import NodeConfig
-from superglue_ros.nodes.events import NO_PUBLISHER_EVENTS
 from superglue_ros.nodes.parameters import (
     changed_config,
     declare_parameters,
     read_parameters,
     unknown_parameters,
 )
+from superglue_ros.nodes.qos import NO_PUBLISHER_EVENTS, output_qos
 from superglue_ros.nodes.transitions import logged
 
 Config = TypeVar("Config", bound=NodeConfig)
 
 WARNING_PERIOD_SEC = 5.0
-OUTPUT_DEPTH = 10
 
 
 class ConfiguredNode(LifecycleNode, Generic[Config]):
@@ -74,15 +72,9 @@ class ConfiguredNode(LifecycleNode, Generic[Config]):
         self.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD_SEC)
 
     def add_output(self, message_type: type, topic: str) -> Publisher:
-        """A publisher of results: reliable, so that either kind of reader hears them."""
-        every = self.config.process_every_frame
-        qos = QoSProfile(
-            history=HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST,
-            depth=OUTPUT_DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE,
-        )
+        """A publisher of results."""
         publisher = self.create_lifecycle_publisher(
-            message_type, topic, qos, event_callbacks=NO_PUBLISHER_EVENTS
+            message_type, topic, output_qos(self.config), event_callbacks=NO_PUBLISHER_EVENTS
         )
         self._outputs.append(publisher)
         return publisher

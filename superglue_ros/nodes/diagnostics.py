@@ -10,6 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from superglue_ros.msg import Timing
+from superglue_ros.nodes.qos import REPORTS
 from superglue_ros.timing import StageStatistics
 
 PERIOD_SEC = 1.0
@@ -25,8 +26,8 @@ class Reporter:
     def __init__(self, node: Node) -> None:
         """Create the publishers."""
         self._node = node
-        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timing = node.create_publisher(Timing, "timing", 10)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", REPORTS)
+        self._timing = node.create_publisher(Timing, "timing", REPORTS)
         self._last_counts: dict[str, int] = {}
         self._last_time = time.monotonic()
 

@@ -10,10 +10,14 @@ from typing import Any
 from rclpy.node import Node
 
 from superglue_ros.config import JoiningConfig, TransportConfig
+from superglue_ros.drops import Drop
 from superglue_ros.joining import Joining
+from superglue_ros.nodes.arrivals import Arrivals, note_several_publishers
+from superglue_ros.nodes.concerns import Concerns
 from superglue_ros.nodes.inputs import Stream, TopicInput
+from superglue_ros.nodes.pace import Pace
 from superglue_ros.nodes.tally import Tally
-from superglue_ros.synchroniser import NANOSECONDS, synchronisers
+from superglue_ros.synchroniser import synchronisers
 
 SideStream = tuple[Stream, Callable[[Any], None]]
 """A topic and what takes its messages."""
@@ -27,6 +31,7 @@ class FrameInputs:
         streams: The topics.
         config: How to subscribe and, by the settings of JoiningConfig that it holds, to join.
         tally: Where messages are counted that make no frame.
+        concerns: Where is noted what looks wrong with those that come.
         on_frame: Called with one message of each topic.
         side_streams: Topics that make no frames, and what is called with their messages.
         warn: Called with a line on each message that cannot be used.
@@ -41,6 +46,7 @@ class FrameInputs:
         streams: Sequence[Stream],
         config: TransportConfig,
         tally: Tally,
+        concerns: Concerns,
         on_frame: Callable[..., None],
         side_streams: Sequence[SideStream],
         warn: Callable[[str], None],
@@ -48,8 +54,8 @@ class FrameInputs:
         """Subscribe."""
         self.enabled = True
         self._tally = tally
+        self._concerns = concerns
         self._warn = warn
-        self._refused: list[Counter[str]] = [Counter() for _ in streams]
         self._joining: Joining | None = None
         handlers = [on_frame]
         sync = config.part(JoiningConfig)
@@ -61,11 +67,15 @@ class FrameInputs:
                 library, sync, queue_size, len(streams), on_frame, self._on_set_back
             )
             handlers = [functools.partial(self._joining.add, i) for i in range(len(streams))]
+        self._arrivals = [
+            Arrivals(stream.full_name(node), tally, concerns, warn) for stream in streams
+        ]
         subscribe = functools.partial(TopicInput, node, config, sync.sync_queue_size)
         self._inputs = [
-            subscribe(stream, functools.partial(self._take, handler, refused))
-            for stream, handler, refused in zip(streams, handlers, self._refused, strict=True)
+            subscribe(stream, functools.partial(self._take, handler, index))
+            for index, (stream, handler) in enumerate(zip(streams, handlers, strict=True))
         ]
+        self._pace = Pace(self._inputs)
         self._side_inputs = [subscribe(stream, handler) for stream, handler in side_streams]
 
     @property
@@ -73,10 +83,14 @@ class FrameInputs:
         """Full names of the topics."""
         return [one.topic for one in self._all_inputs]
 
-    def follow_publishers(self) -> None:
-        """Subscribe anew where a publisher's reliability has changed."""
+    def look(self) -> None:
+        """Follow the publishers, and note what is wrong with them; to be called once a second."""
         for one in self._all_inputs:
-            one.follow_publisher()
+            one.follow_publishers()
+            note_several_publishers(one, self._concerns)
+        behind = self._pace.problem()
+        if behind:
+            self._concerns.note("input far behind another", behind, number=0)
 
     def counts(self) -> Counter[str]:
         """Messages received, left without a partner, and waiting for one."""
@@ -91,8 +105,8 @@ class FrameInputs:
         if len(self._all_inputs) == 1:
             return {}
         counts = {
-            one.topic: Counter(received=one.received) + refused + self._joined_counts(index)
-            for index, (one, refused) in enumerate(zip(self._inputs, self._refused, strict=True))
+            one.topic: Counter(received=one.received) + seen.refused + self._joined_counts(index)
+            for index, (one, seen) in enumerate(zip(self._inputs, self._arrivals, strict=True))
         }
         return counts | {one.topic: Counter(received=one.received) for one in self._side_inputs}
 
@@ -105,7 +119,7 @@ class FrameInputs:
             return Counter()
         counts = {
             "paired": self._joining.joined,
-            "dropped: no partner": self._joining.unpaired(index),
+            Drop.NO_PARTNER.count_name: self._joining.unpaired(index),
             "waiting": self._joining.waiting(index),
         }
         return +Counter(counts)
@@ -126,21 +140,13 @@ class FrameInputs:
         for one in self._all_inputs:
             one.close()
         counts = self.counts()
-        self._tally.drop("the node was deactivated", counts.pop("waiting", 0))
+        self._tally.drop(Drop.DEACTIVATED, counts.pop("waiting", 0))
         for what, number in counts.items():
             self._tally.count(what, number)
 
-    def _take(self, handler: Callable[[Any], None], refused: Counter[str], message: Any) -> None:
-        """Let a message through where it is wanted and its stamp is one."""
-        stamp = message.header.stamp
-        if self.enabled and stamp.sec >= 0 and stamp.nanosec < NANOSECONDS:
+    def _take(self, handler: Callable[[Any], None], index: int, message: Any) -> None:
+        if self._arrivals[index].let_through(message, enabled=self.enabled):
             handler(message)
-            return
-        reason = "impossible stamp" if self.enabled else "the node is disabled"
-        if self.enabled:
-            self._warn(f"impossible stamp: {stamp.sec} s and {stamp.nanosec} ns")
-        refused[f"dropped: {reason}"] += 1
-        self._tally.drop(reason)
 
     def _on_set_back(self) -> None:
         self._warn("stamps jumped back: was a clock set, or does a bag begin anew?")

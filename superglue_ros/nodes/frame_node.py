@@ -14,7 +14,9 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool
 
 from superglue_ros.config import NodeConfig
+from superglue_ros.drops import Drop
 from superglue_ros.errors import InputError
+from superglue_ros.nodes.concerns import Concerns
 from superglue_ros.nodes.configured_node import WARNING_PERIOD_SEC, ConfiguredNode
 from superglue_ros.nodes.diagnostics import PERIOD_SEC, Reporter
 from superglue_ros.nodes.frame_inputs import FrameInputs, SideStream
@@ -49,6 +51,7 @@ class FrameNode(ConfiguredNode[Config]):
     Attributes:
         ended: Whoever runs the node sets it for its end: the node no longer waits for room.
         stopwatch: For the stages of the frame in work.
+        concerns: What looks wrong with the input though it is used.
     """
 
     def __init__(self, **node_options: Any) -> None:
@@ -57,6 +60,7 @@ class FrameNode(ConfiguredNode[Config]):
         self.ended = threading.Event()
         self.stopwatch = Stopwatch()
         self._tally = Tally()
+        self.concerns = Concerns(self._tally)
         self._inputs: FrameInputs | None = None
         self._worker: Worker[Frame] | None = None
         self._timer: Any = None
@@ -88,16 +92,16 @@ class FrameNode(ConfiguredNode[Config]):
         """What the diagnostics tell beside state, counts and timings."""
         return {}
 
-    def on_failure(self, error: Exception) -> str:
+    def on_failure(self, error: Exception) -> Drop:
         """Log what `process` raised, and go on; returns the reason under which it is counted."""
         if isinstance(error, InputError):
             self._watch.last_error = str(error)
             self.warn(str(error))
-            return "bad input"
+            return Drop.BAD_INPUT
         # A defect of ours must not end the thread that all frames go through.
         lines = "".join(traceback.format_exception(error))
         self.get_logger().error(lines, throttle_duration_sec=WARNING_PERIOD_SEC)
-        return "internal error"
+        return Drop.INTERNAL_ERROR
 
     # What a subclass uses
 
@@ -107,7 +111,7 @@ class FrameNode(ConfiguredNode[Config]):
         while self._worker is not None and not self.ended.is_set():
             if self._worker.put(frame, timeout_sec=END_CHECK_SEC):
                 return
-        self._tally.drop("the node was deactivated", len(messages))
+        self._tally.drop(Drop.DEACTIVATED, len(messages))
 
     def run_between_frames(self, job: Callable[[], None]) -> bool:
         """Run a job in the thread that works on frames; False while the node is not active."""
@@ -132,6 +136,7 @@ class FrameNode(ConfiguredNode[Config]):
             self.streams(),
             self.config,
             self._tally,
+            self.concerns,
             self.take,
             self.side_streams(),
             self.warn,
@@ -199,11 +204,14 @@ class FrameNode(ConfiguredNode[Config]):
 
     def _on_watch(self) -> None:
         if self._inputs is not None:
-            self._inputs.follow_publishers()
+            self._inputs.look()
         problem = self._problem()
         if problem and problem != self._reported_problem:
             self.get_logger().warning(problem)
         self._reported_problem = problem
+        for text in self.concerns.new():
+            self.get_logger().warning(text)
+        problem = "; ".join(filter(None, [problem, *self.concerns.current()]))
         facts = self.facts() | self._input_facts()
         self._reporter.diagnostics(problem, facts, self.counts, self.stopwatch.statistics())
 

@@ -23,6 +23,7 @@ from superglue_ros.nodes.conversions import (
     tracks_to_message,
     two_view_geometry_to_message,
 )
+from superglue_ros.nodes.frame_inputs import SideStream
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.runner import run_node
@@ -55,15 +56,13 @@ class GeometryNode(FrameNode[GeometryNodeConfig]):
         self._cloud_output: Publisher | None = None
 
     def load(self) -> None:
-        """Subscribe to the calibrations, and begin without tracks."""
+        """Begin without calibrations and tracks."""
         prefixes = ("left/", "right/") if self.config.mode == "stereo" else ("",)
         self._calibration = Calibration(self, prefixes, rectified=self.config.rectified)
         self._tracker, self._motion = Tracker(self.config), TrackMotion()
 
     def release(self) -> None:
         """Let go of the calibrations and the tracks."""
-        if self._calibration is not None:
-            self._calibration.close()
         self._calibration = None
         self._tracker, self._motion = Tracker(), TrackMotion()
 
@@ -80,6 +79,10 @@ class GeometryNode(FrameNode[GeometryNodeConfig]):
     def streams(self) -> list[Stream]:
         """The matches."""
         return [Stream("matches", MatchesMessage)]
+
+    def side_streams(self) -> list[SideStream]:
+        """The calibrations."""
+        return [] if self._calibration is None else self._calibration.streams
 
     def apply_settings(self) -> None:
         """Take over live settings that have changed, with the next frame."""

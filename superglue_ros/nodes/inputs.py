@@ -1,4 +1,4 @@
-"""Subscriptions that follow their publishers."""
+"""The one way in which nodes subscribe: an input that follows its publishers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from superglue_ros.config import TransportConfig
-from superglue_ros.nodes.events import NO_SUBSCRIPTION_EVENTS
-
-LIVE_DEPTH = 5
+from superglue_ros.nodes.qos import (
+    LIVE_DEPTH,
+    NO_SUBSCRIPTION_EVENTS,
+    Delivery,
+    fitting_delivery,
+    input_qos,
+)
 
 
 class Stream(NamedTuple):
@@ -28,9 +32,13 @@ class Stream(NamedTuple):
     message_type: type
     suffix: str = ""
 
+    def full_name(self, node: Node) -> str:
+        """The name that the topic has for a node."""
+        return f"{node.resolve_topic_name(self.topic)}{self.suffix}"
+
 
 class TopicInput:
-    """A subscription of which the reliability fits the publisher.
+    """A subscription of which reliability and durability fit the publishers.
 
     Args:
         node: The node that subscribes.
@@ -42,6 +50,8 @@ class TopicInput:
     Attributes:
         topic: The full name of the topic.
         received: Messages that came.
+        message_bytes: Of the data of the last one, where its messages have such.
+        publishers: The full names of the nodes that publish, as of the last look.
     """
 
     def __init__(
@@ -56,21 +66,27 @@ class TopicInput:
         self._node = node
         self._message_type = stream.message_type
         self._config = config
-        self._depth = max(LIVE_DEPTH, depth)
+        self._depth = depth
         self._on_message = on_message
-        self.topic = node.resolve_topic_name(stream.topic) + stream.suffix
+        self.topic = stream.full_name(node)
         self.received = 0
-        self._reliability = self._wanted_reliability()
+        self.message_bytes = 0
+        self.publishers: list[str] = []
+        self._last_stamps: list[tuple[int, int]] = []
+        self._had_before: list[tuple[int, int]] = []
+        self._delivery = self._wanted_delivery()
         self._subscription = self._subscribe()
 
-    def follow_publisher(self) -> None:
-        """Subscribe anew where the publisher's reliability has changed."""
-        wanted = self._wanted_reliability()
-        if wanted != self._reliability:
+    def follow_publishers(self) -> None:
+        """Subscribe anew where what the publishers offer has changed."""
+        wanted = self._wanted_delivery()
+        if wanted != self._delivery:
             self.close()
-            self._reliability = wanted
+            self._delivery = wanted
+            if wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+                self._had_before = list(self._last_stamps)
             self._subscription = self._subscribe()
-            self._node.get_logger().info(f"{self.topic}: now subscribed {wanted.name.lower()}")
+            self._node.get_logger().info(f"{self.topic}: now subscribed {wanted}")
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -86,36 +102,38 @@ class TopicInput:
         if wanted not in types:
             return f"{self.topic} carries {', '.join(sorted(types))}, not {wanted}"
         offered = {publisher.qos_profile.reliability for publisher in publishers}
-        asks_for_more = self._reliability == ReliabilityPolicy.RELIABLE
+        asks_for_more = self._delivery.reliability == ReliabilityPolicy.RELIABLE
         if asks_for_more and offered == {ReliabilityPolicy.BEST_EFFORT}:
             return f"incompatible QoS: {self.topic} is published best_effort; set qos to auto"
         return "" if self.received else f"nothing has come on {self.topic} from its publisher"
 
     def _receive(self, message: Any) -> None:
+        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        if self._had_before:
+            # Subscribed anew, it is given again what the publisher keeps.
+            if stamp in self._had_before:
+                return
+            self._had_before = []
+        self._last_stamps = [*self._last_stamps[1 - LIVE_DEPTH :], stamp]
         self.received += 1
+        self.message_bytes = len(getattr(message, "data", ()))
         self._on_message(message)
 
     def _subscribe(self) -> Subscription:
-        every = self._config.process_every_frame
-        history = HistoryPolicy.KEEP_ALL if every else HistoryPolicy.KEEP_LAST
-        qos = QoSProfile(history=history, depth=self._depth, reliability=self._reliability)
         return self._node.create_subscription(
             self._message_type,
             self.topic,
             self._receive,
-            qos,
+            input_qos(self._delivery, self._depth, self._config),
             event_callbacks=NO_SUBSCRIPTION_EVENTS,
         )
 
-    def _wanted_reliability(self) -> ReliabilityPolicy:
-        if self._config.qos != "auto":
-            return ReliabilityPolicy[self._config.qos.upper()]
+    def _wanted_delivery(self) -> Delivery:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
-        offered = {publisher.qos_profile.reliability for publisher in publishers}
-        # To subscribe anew loses what was under way: who wants every frame expects a reliable one.
-        expected = {ReliabilityPolicy.RELIABLE} if self._config.process_every_frame else set()
-        all_reliable = (offered or expected) == {ReliabilityPolicy.RELIABLE}
-        return ReliabilityPolicy.RELIABLE if all_reliable else ReliabilityPolicy.BEST_EFFORT
+        self.publishers = [
+            f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in publishers
+        ]
+        return fitting_delivery(publishers, self._config)
 
 
 def _type_name(message_type: type) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from superglue_ros.config import NetworkNodeConfig
+from superglue_ros.drops import Drop
 from superglue_ros.errors import DeviceError
 from superglue_ros.inference.device import allocated_mebibytes, release_memory, select_device
 from superglue_ros.nodes.configured_node import WARNING_PERIOD_SEC
@@ -53,7 +54,7 @@ class NetworkNode(FrameNode[Config]):
             facts |= {f"{network} weights": weights, f"{network} licence": licence}
         return facts
 
-    def on_failure(self, error: Exception) -> str:
+    def on_failure(self, error: Exception) -> Drop:
         """Go on after a frame failed, as `on_device_error` says; returns the reason."""
         if not isinstance(error, DeviceError):
             return super().on_failure(error)
@@ -65,4 +66,4 @@ class NetworkNode(FrameNode[Config]):
             self.config = self.config.updated(device="cpu")
             self.release()
             self.load()
-        return "device error"
+        return Drop.DEVICE_ERROR

@@ -17,10 +17,9 @@ from rclpy.parameter import Parameter
 
 from superglue_ros.config import Setting, Settings, Value
 from superglue_ros.errors import InputError
+from superglue_ros.nodes.distributions import DECLARED_BY_ROS
 
 Config = TypeVar("Config", bound=Settings)
-
-_DECLARED_BY_ROS = {"use_sim_time", "start_type_description_service"}
 
 
 def declare_parameters(node: Node, config_type: type[Settings]) -> None:
@@ -79,7 +78,7 @@ def unknown_parameters(node: Node) -> list[str]:
     given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
     lines = []
     for name in given:
-        if node.has_parameter(name) or name in _DECLARED_BY_ROS or name.startswith("qos_overrides"):
+        if node.has_parameter(name) or name in DECLARED_BY_ROS or name.startswith("qos_overrides"):
             continue
         close = difflib.get_close_matches(name, list(node.get_parameters_by_prefix("")), n=1)
         hint = f"; did you mean {close[0]}?" if close else ""

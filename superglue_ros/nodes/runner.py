@@ -15,7 +15,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from superglue_ros.errors import InputError
-from superglue_ros.nodes.executor import node_executor
+from superglue_ros.nodes.distributions import node_executor
 from superglue_ros.nodes.frame_node import FrameNode
 from superglue_ros.nodes.shared_memory import make_room
 from superglue_ros.pipes import drop_output

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from superglue_ros.errors import InputError
 from superglue_ros.installation import shared_file
+from superglue_ros.nodes.distributions import (
+    OLD_PROFILE_VARIABLE,
+    PROFILE_VARIABLE,
+    profile_variable,
+)
 
 PROFILE = "config/fastdds.xml"
 
-_OLD_NAME = "FASTRTPS_DEFAULT_PROFILES_FILE"
-_NEW_NAME = "FASTDDS_DEFAULT_PROFILES_FILE"
-_USERS_CHOICE = (_OLD_NAME, _NEW_NAME, "FASTDDS_BUILTIN_TRANSPORTS")
-_OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")  # of Fast DDS 2
+_USERS_CHOICE = (OLD_PROFILE_VARIABLE, PROFILE_VARIABLE, "FASTDDS_BUILTIN_TRANSPORTS")
 _LEAST_FREE_BYTES = 256 << 20  # a container may have 64 MiB for all its processes
 _SHARED_MEMORY = Path("/dev/shm")
 
@@ -37,9 +39,8 @@ def make_room(
         or _free_bytes(memory) < _LEAST_FREE_BYTES
     ):
         return
-    old = environment.get("ROS_DISTRO") in _OLD_DISTRIBUTIONS
     try:
-        environment[_OLD_NAME if old else _NEW_NAME] = str(shared_file(PROFILE))
+        environment[profile_variable(environment)] = str(shared_file(PROFILE))
     except InputError:  # an installation of the Python package alone
         return
 

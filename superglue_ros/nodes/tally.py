@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from threading import Lock
 
+from superglue_ros.drops import Drop
+
 
 class Tally:
     """Counts messages; several threads may count at once."""
@@ -19,9 +21,9 @@ class Tally:
         with self._lock:
             self._counts[what] += number
 
-    def drop(self, reason: str, number: int = 1) -> None:
+    def drop(self, reason: Drop, number: int = 1) -> None:
         """Add messages that were dropped."""
-        self.count(f"dropped: {reason}", number)
+        self.count(reason.count_name, number)
 
     def so_far(self) -> Counter[str]:
         """A copy of the counts that are not zero."""

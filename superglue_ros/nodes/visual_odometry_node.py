@@ -27,6 +27,7 @@ from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.nodes.calibration import Calibration
 from superglue_ros.nodes.clouds import points_from_message
 from superglue_ros.nodes.conversions import tracks_from_message
+from superglue_ros.nodes.frame_inputs import SideStream
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.runner import run_node
@@ -57,14 +58,12 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         self._begin_anew()
 
     def load(self) -> None:
-        """Subscribe to the calibration, and begin at the origin."""
+        """Begin at the origin, without a calibration."""
         self._calibration = Calibration(self, ("",), rectified=self.config.rectified)
         self._begin_anew()
 
     def release(self) -> None:
         """Let go of the calibration and the landmarks."""
-        if self._calibration is not None:
-            self._calibration.close()
         self._calibration = None
         self._begin_anew()
 
@@ -77,6 +76,10 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         """`tracks`, and in mode stereo `points`."""
         streams = [Stream("tracks", TracksMessage)]
         return [*streams, Stream("points", PointCloud2)] if self._is_stereo else streams
+
+    def side_streams(self) -> list[SideStream]:
+        """The calibrations."""
+        return [] if self._calibration is None else self._calibration.streams
 
     def apply_settings(self) -> None:
         """Take over live settings that have changed, with the next frame."""

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from superglue_ros.drops import Drop
+
 Item = TypeVar("Item")
 Job = Callable[[], None]
 
@@ -28,7 +30,7 @@ class Worker(Generic[Item]):
         process: Callable[[Item], None],
         *,
         keep_every_item: bool,
-        on_dropped: Callable[[Item, str], None],
+        on_dropped: Callable[[Item, Drop], None],
     ) -> None:
         """Start the thread."""
         self._process = process
@@ -63,9 +65,9 @@ class Worker(Generic[Item]):
                 if not has_room:
                     return False
             elif self._waiting:
-                dropped.append((self._waiting.popleft(), "a newer frame came first"))
+                dropped.append((self._waiting.popleft(), Drop.NEWER_FRAME))
             if self._stopping:
-                dropped.append((item, "the node was deactivated"))
+                dropped.append((item, Drop.DEACTIVATED))
             else:
                 self._waiting.append(item)
                 self._changed.notify_all()
@@ -91,7 +93,7 @@ class Worker(Generic[Item]):
             self._waiting.clear()
             self._changed.notify_all()
         for item in dropped:
-            self._on_dropped(item, "the node was deactivated")
+            self._on_dropped(item, Drop.DEACTIVATED)
         self._thread.join(timeout_sec)
         return not self._thread.is_alive()
 
