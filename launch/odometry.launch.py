@@ -2,7 +2,7 @@
 
 from launch import LaunchDescription
 
-from superglue_ros.nodes.launch_files import arguments, node, rviz_on_request
+from superglue_ros.nodes.launch_files import ODOM_FRAME, arguments, node, rviz_on_request
 
 TOPICS = {
     "image": "Image topic of the camera.",
@@ -18,6 +18,6 @@ def generate_launch_description() -> LaunchDescription:
             node("pipeline_node", TOPICS),
             node("geometry_node", TOPICS),
             node("visual_odometry_node", TOPICS),
-            *rviz_on_request(),
+            *rviz_on_request(frame=ODOM_FRAME),
         ]
     )

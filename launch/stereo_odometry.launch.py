@@ -3,7 +3,7 @@
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
-from superglue_ros.nodes.launch_files import arguments, node, rviz_on_request
+from superglue_ros.nodes.launch_files import ODOM_FRAME, arguments, node, rviz_on_request
 
 TOPICS = {
     "left/image": "Image topic of the left camera.",
@@ -27,6 +27,8 @@ def generate_launch_description() -> LaunchDescription:
             node("superglue_node", TOPICS, remappings=ALONG),
             node("geometry_node", TOPICS, remappings=ALONG),
             node("visual_odometry_node", TOPICS, remappings=ALONG),
-            *rviz_on_request({"image": "left_image", "camera_info": "left_camera_info"}),
+            *rviz_on_request(
+                {"image": "left_image", "camera_info": "left_camera_info"}, frame=ODOM_FRAME
+            ),
         ]
     )

@@ -6,7 +6,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from superglue_ros.nodes.launch_files import arguments, node, shared
+from superglue_ros.nodes.launch_files import UPRIGHT_FRAME, arguments, node, shared
 
 TOPICS = {
     "image": "Image topic of the camera, in mode mono.",
@@ -17,7 +17,7 @@ TOPICS = {
 }
 OWN_ARGUMENTS = {
     "rviz": ("false", "true: start rviz2 with the pictures of the matches."),
-    "fixed_frame": ("map", "What rviz shows the points of the scene in; any frame of the tree."),
+    "fixed_frame": (UPRIGHT_FRAME, "Frame that rviz shows the points in; any of the tree."),
 }
 
 

@@ -19,6 +19,7 @@ from rosbags.image.image import ImageError, convert_color, to_cvtype
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
+from superglue_ros.images import decode
 
 Pixels = NDArray[np.generic]
 ToGrey = Callable[[Pixels, str], Pixels]
@@ -31,6 +32,9 @@ _SAME_AS = {
     **{"uyvy": "yuv422", "yuyv": "yuv422_yuy2"},
 }
 """What OpenCV's generic types are taken for, and the names that cv_bridge has for newer ones."""
+
+_COLOURS = ("bgr8", "rgb8", "bgra8", "rgba8", "yuv422", "yuv422_yuy2")
+"""Encodings with colour of 8 bits, and those of Bayer patterns beside them."""
 
 _PLANAR_ROWS = {"nv12": 1.5, "nv21": 1.5, "nv24": 3.0}
 """Rows per image row of the encodings that begin with a plane of luminance."""
@@ -73,6 +77,25 @@ class ImageDecoder(NamedTuple):
             raise InputError(
                 f"{self.library} cannot make image encoding {message.encoding!r} grey: {reason}"
             ) from error
+
+    def decode_colour(self, message: Any) -> NDArray[np.uint8]:
+        """The image that a message carries, in colour where it is one of colour of 8 bits.
+
+        Returns:
+            (H, W, 3) uint8 BGR, or what `decode` gives.
+
+        Raises:
+            InputError: As `decode`.
+        """
+        if hasattr(message, "format"):
+            colour = decode(bytes(message.data), cv2.IMREAD_UNCHANGED)
+            if colour is not None and colour.ndim == 3 and colour.dtype == np.uint8:
+                return np.ascontiguousarray(colour[:, :, :3])
+            return self.decode(message)
+        encoding = _SAME_AS.get(message.encoding, message.encoding)
+        if encoding in _COLOURS or (encoding.startswith("bayer") and encoding.endswith("8")):
+            return np.asarray(convert_color(_pixels(message, encoding), encoding, "bgr8"), np.uint8)
+        return self.decode(message)
 
 
 def image_decoder() -> ImageDecoder:

@@ -16,6 +16,7 @@ from rclpy.qos import ReliabilityPolicy
 from ros_helpers import BEST_EFFORT, header, image_message, ros_context, stamp, wait_until
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from superglue_ros.msg import Matches as MatchesMessage
+from superglue_ros.msg import MatchStatistics
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
 from visualization_msgs.msg import ImageMarker, Marker, MarkerArray
@@ -24,6 +25,7 @@ from superglue_ros.drawing.colours import INLIER, OUTLIER, confidence_colours
 from superglue_ros.features import Features, Matches
 from superglue_ros.geometry import Case, TwoViewGeometry
 from superglue_ros.nodes.conversions import (
+    image_to_message,
     matches_to_message,
     tracks_to_message,
     two_view_geometry_to_message,
@@ -282,15 +284,21 @@ def test_tracks_are_drawn_with_their_tails(ros: Any, topics: Any) -> None:
     assert np.abs(row[30] - 50).sum() == 0
 
 
-def test_keypoints_are_marked_for_the_image_plane(ros: Any, topics: Any) -> None:
-    node = ros.start(MatchVisualizerNode)
-    marks = watch(ros, node, ImageMarker, "image_markers")
+def test_keypoints_and_lines_are_marked_on_topics_of_their_own(ros: Any, topics: Any) -> None:
+    ros.start(MatchVisualizerNode)
+    of_points, of_lines = (
+        ros.collector(ImageMarker, topic) for topic in ("keypoint_markers", "image_markers")
+    )
+    node_topics = (f"{ros.namespace}/keypoint_markers", f"{ros.namespace}/image_markers")
+    wait_until(lambda: all(map(ros.node.count_publishers, node_topics)), "the publishers")
     ros.wait_for_subscribers(topics[1])
-    topics[0].publish(image_message(grey(50), header(2)))
-    topics[1].publish(matches_message(header(1), header(2)))
-    points, lines = marks.wait_for(2)
+    for second in (2, 3):  # the first may come before a subscription is known
+        topics[0].publish(image_message(grey(50), header(second)))
+        topics[1].publish(matches_message(header(second - 1), header(second)))
+    points, lines = of_points.at(3), of_lines.at(3)
     assert (points.type, lines.type) == (ImageMarker.POINTS, ImageMarker.LINE_LIST)
-    assert points.header == lines.header == header(2)
+    assert (points.scale, lines.scale) == (3, 1)
+    assert points.header == lines.header == header(3)
     assert [(point.x, point.y) for point in points.points] == [(150, 200)]
     assert [(point.x, point.y) for point in lines.points] == [(100, 200), (150, 200)]
     blue, green, red = colour(0.75)
@@ -298,6 +306,68 @@ def test_keypoints_are_marked_for_the_image_plane(ros: Any, topics: Any) -> None
     np.testing.assert_allclose(
         [shown.r, shown.g, shown.b, shown.a], [red / 255, green / 255, blue / 255, 1], atol=1e-6
     )
+
+
+@pytest.mark.parametrize("mode", ["mono", "stereo"])
+def test_image_1_of_the_pair_comes_beside_its_marks_though_newer_images_have_come(
+    ros: Any, mode: str
+) -> None:
+    names = ("left/image", "right/image") if mode == "stereo" else ("image",)
+    images = [ros.publisher(Image, name) for name in names]
+    matches = ros.publisher(MatchesMessage, "matches")
+    node = ros.start(MatchVisualizerNode, mode=mode)
+    shown = watch(ros, node, Image, "marker_image")
+    small = watch(ros, node, CompressedImage, "marker_image/compressed")
+    ros.wait_for_subscribers(*images, matches)
+    for second in (1, 2, 3):
+        for index, publisher in enumerate(images):
+            publisher.publish(image_message(grey(50 * second + index), header(second)))
+    wait_until(lambda: received(node, names[-1]) == 3, "the images")
+    matches.publish(matches_message(header(1 if mode == "mono" else 2), header(2)))
+    message = shown.at(2)
+    assert message.header == header(2)
+    level = 100 if mode == "mono" else 101
+    assert (message.encoding, message.data[0]) == ("mono8", level)
+    picture = cv2.imdecode(np.array(small.at(2).data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (240, 320)
+    assert abs(int(picture[0, 0]) - level) <= 2
+
+
+def test_the_numbers_of_a_pair_come_with_its_inliers_and_how_late_it_was(ros: Any) -> None:
+    matches = ros.publisher(MatchesMessage, "matches")
+    geometries = ros.publisher(TwoViewGeometryMessage, "geometry")
+    node = ros.start(MatchVisualizerNode)
+    found = watch(ros, node, MatchStatistics, "match_statistics")
+    ros.wait_for_subscribers(matches, geometries)
+    points = {"points0": ((100, 200), (200, 220)), "points1": ((100, 200), (200, 220))}
+    now = ros.node.get_clock().now().nanoseconds // 10**9
+    matches.publish(matches_message(header(1), header(2), **points))
+    first = found.at(2)
+    assert (first.keypoints0, first.keypoints1, first.matches, first.inliers) == (2, 2, 2, -1)
+    assert first.median_confidence == pytest.approx(0.75)
+    assert (first.refined_share, first.milliseconds) == (0, 0), "its stamp is of another clock"
+    geometry = TwoViewGeometry(Case.GENERAL, np.array([True, False]))
+    of = header(2), header(now)
+    geometries.publish(
+        two_view_geometry_to_message(geometry, np.array([[0, 0], [1, 1]], np.int32), of)
+    )
+    wait_until(lambda: received(node, "geometry") == 1, "the geometry")
+    matches.publish(matches_message(*of, **points))
+    second = found.at(now)
+    assert second.header == of[1]
+    assert second.inliers == 1
+    assert 0 < second.milliseconds < 60_000
+
+
+def test_pictures_of_colour_images_have_colour(ros: Any, topics: Any) -> None:
+    node = ros.start(MatchVisualizerNode)
+    pictures = watch(ros, node, Image, "match_image")
+    ros.wait_for_subscribers(*topics)
+    blue = np.full((240, 320, 3), (200, 40, 10), np.uint8)
+    for second in (1, 2):
+        topics[0].publish(image_to_message(blue, header(second)))
+    topics[1].publish(matches_message(header(1), header(2)))
+    assert pixels(pictures.at(2))[230, 10].tolist() == [200, 40, 10]
 
 
 def point_cloud(rows: Any, of: Any, names: str = "xyz") -> PointCloud2:

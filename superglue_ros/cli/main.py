@@ -25,10 +25,11 @@ COMMANDS = {
     "eval": "measure matchers on pairs of images whose truth is known",
     "export": "write the networks as ONNX files for other engines",
     "bench": "measure how fast it is here, beside other implementations",
+    "foxglove-layout": "print a layout for Foxglove or Lichtblick",
     "weights": "list or verify the weights that come with the package",
     "doctor": "check this installation and say what it lacks",
 }
-"""Name and purpose of each subcommand; the module of its name in this folder is the command."""
+"""Name and purpose of each subcommand, which is the module of its name in this folder (_ for -)."""
 
 USER_ERROR = 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -84,10 +85,14 @@ def _parser(arguments: Sequence[str]) -> Parser:
     subparsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for name, purpose in COMMANDS.items():
         if arguments[:1] == [name]:
-            importlib.import_module(f"superglue_ros.cli.{name}").add_parser(subparsers)
+            importlib.import_module(f"superglue_ros.cli.{_module(name)}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=purpose)
     return parser
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
 
 
 if __name__ == "__main__":

@@ -218,6 +218,11 @@ class MatchVisualizerNodeConfig(DrawingConfig, ImageTopicConfig, NodeConfig):
         "mono: both images of a pair come on image; stereo: on left/image and right/image.",
         choices=("mono", "stereo"),
     )
+    upright_frame: str = setting(
+        "camera_upright",
+        "Frame to view points in, which is told on /tf_static: that of the camera turned to x "
+        "forward and z up, a child of its optical frame; empty for none.",
+    )
     rerun: str = setting(
         "",
         "Where to show all in Rerun as well: a file to write that ends in .rrd, viewer to start "

@@ -24,12 +24,14 @@ class Exhibit(NamedTuple):
         image0: The image message of its header0.
         image1: That of its header1.
         extras: What has its stamp on each of the further topics.
+        milliseconds: From image 1 to the arrival of the matches, as far as that is known.
     """
 
     matches: Any
     image0: Any
     image1: Any
     extras: tuple[Any, ...]
+    milliseconds: float = 0.0
 
     @property
     def header(self) -> Any:
@@ -67,7 +69,7 @@ class Album:
         self._capacity = capacity
         self._is_published = is_published
         self._on_complete = on_complete
-        self._waiting: deque[Any] = deque()
+        self._waiting: deque[tuple[Any, float]] = deque()
         self._shown: deque[int] = deque(maxlen=PATIENCE_FRAMES)  # stamps of the last matches
         self._image0: Any = None  # the last one: a keyframe is asked for again and again
 
@@ -83,17 +85,17 @@ class Album:
         self._shelves[topic].put(stamp, message if content is None else content, _size(message))
         self._complete()
 
-    def add_matches(self, message: Any) -> None:
-        """Take a Matches message."""
-        self._waiting.append(message)
+    def add_matches(self, message: Any, milliseconds: float = 0.0) -> None:
+        """Take a Matches message, that came so long after its image 1."""
+        self._waiting.append((message, milliseconds))
         self._complete()
 
     def _complete(self) -> None:
         while self._waiting:
             full = len(self._waiting) > self._capacity
-            if not full and self._is_awaiting(self._waiting[0]):
+            if not full and self._is_awaiting(self._waiting[0][0]):
                 return
-            self._on_complete(self._exhibit(self._waiting.popleft()))
+            self._on_complete(self._exhibit(*self._waiting.popleft()))
 
     def _is_awaiting(self, matches: Any) -> bool:
         stamp = stamp_nanoseconds(matches)
@@ -111,7 +113,7 @@ class Album:
     def _is_coming(self, topic: str, stamp: int) -> bool:
         return self._shelves[topic].newest < stamp and self._is_published(topic)
 
-    def _exhibit(self, matches: Any) -> Exhibit:
+    def _exhibit(self, matches: Any, milliseconds: float) -> Exhibit:
         stamp0, stamp = header_nanoseconds(matches.header0), stamp_nanoseconds(matches)
         topic0, topic1 = self._image_topics
         image0 = self._shelves[topic0].get(stamp0)
@@ -120,7 +122,8 @@ class Album:
         self._image0 = image0
         self._shown.append(stamp)
         extras = tuple(self._shelves[topic].get(stamp) for topic in self._extra_topics)
-        return Exhibit(matches, image0, self._shelves[topic1].get(stamp), extras)
+        image1 = self._shelves[topic1].get(stamp)
+        return Exhibit(matches, image0, image1, extras, milliseconds)
 
 
 class _Shelf:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import array
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import Point32
+from numpy.typing import NDArray
 from sensor_msgs.msg import ChannelFloat32, PointCloud, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from superglue_ros.errors import InputError
 from superglue_ros.features import FloatArray, IndexArray
 from superglue_ros.geometry import Points
 from superglue_ros.tracks import Tracks
@@ -54,6 +57,38 @@ def points_from_message(message: PointCloud2) -> tuple[Points, IndexArray]:
     rows = np.frombuffer(message.data, _POINT)
     positions = np.column_stack([rows[name] for name in "xyz"]).astype(np.float64)
     return positions, rows["keypoint"].astype(np.int32)
+
+
+def read_points(cloud: PointCloud2) -> tuple[NDArray[np.float32], FloatArray]:
+    """The points of a cloud that are somewhere.
+
+    Returns:
+        (N, 3) positions, and (N,) float32 of its field `confidence`, 1 where it has none.
+
+    Raises:
+        InputError: The cloud has no float32 x, y, z, or is truncated.
+    """
+    offsets = {field.name: field.offset for field in cloud.fields if field.datatype == 7}  # FLOAT32
+    count = cloud.width * cloud.height
+    if not {"x", "y", "z"} <= set(offsets) or len(cloud.data) < count * cloud.point_step:
+        raise InputError(
+            f"points must have float32 x, y, z and {count} points of {cloud.point_step} bytes, got "
+            f"{sorted(offsets)} and {len(cloud.data)} bytes"
+        )
+    names = [name for name in ("x", "y", "z", "confidence") if name in offsets]
+    order = ">" if cloud.is_bigendian else "<"
+    layout: Any = {
+        "names": names,
+        "formats": [f"{order}f4"] * len(names),
+        "offsets": [offsets[name] for name in names],
+        "itemsize": cloud.point_step,
+    }
+    rows: Any = np.frombuffer(cloud.data, np.dtype(layout), count)
+    positions = np.stack([rows[axis] for axis in "xyz"], axis=1).astype(np.float32)
+    has_confidence = "confidence" in offsets
+    confidences = rows["confidence"] if has_confidence else np.ones(count, np.float32)
+    seen = np.isfinite(positions).all(axis=1)
+    return positions[seen], np.nan_to_num(confidences.astype(np.float32))[seen]
 
 
 def tracks_to_cloud(tracks: Tracks, rays: Points, velocities: Points, header: Header) -> PointCloud:

@@ -12,7 +12,11 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from superglue_ros.config import MatchVisualizerNodeConfig, OdometryNodeConfig
+
 PACKAGE = "superglue_ros"
+UPRIGHT_FRAME = MatchVisualizerNodeConfig().upright_frame
+ODOM_FRAME = OdometryNodeConfig().odom_frame
 
 _ALWAYS = {
     "namespace": ("", "Namespace of the nodes and their topics."),
@@ -83,16 +87,22 @@ def geometry_on_request(topics: Iterable[str]) -> list[Any]:
     ]
 
 
-def rviz_on_request(topics: Mapping[str, str] | None = None) -> list[Any]:
-    """The argument rviz, and the match_visualizer_node and rviz that it starts.
+def rviz_on_request(
+    topics: Mapping[str, str] | None = None, frame: str = UPRIGHT_FRAME
+) -> list[Any]:
+    """The arguments rviz and fixed_frame, and the match_visualizer_node and rviz that it starts.
 
     Args:
         topics: What the visualiser's topics are here, where they have other names: its argument,
             and ours.
+        frame: What is there to show points and path in.
     """
     renamed = {name: LaunchConfiguration(ours) for name, ours in (topics or {}).items()}
     return [
         _switch("rviz", "true: start also match_visualizer_node, and rviz2 to see its pictures."),
+        DeclareLaunchArgument(
+            "fixed_frame", default_value=frame, description="Frame that rviz shows the points in."
+        ),
         IncludeLaunchDescription(
             shared("launch", "visualizer.launch.py"),
             condition=IfCondition(LaunchConfiguration("rviz")),

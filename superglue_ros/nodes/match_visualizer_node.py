@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import array
 import time
 from collections import deque
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from visualization_msgs.msg import ImageMarker, MarkerArray
 
 from superglue_ros.config import MatchVisualizerNodeConfig
-from superglue_ros.drawing import BgrImage, TrackTails, draw_matches
+from superglue_ros.drawing import Image, TrackTails, draw_matches
 from superglue_ros.drawing.colours import Flags
 from superglue_ros.errors import InputError
-from superglue_ros.features import GreyImage, Matches
+from superglue_ros.features import Features, Matches
 from superglue_ros.geometry import Case
 from superglue_ros.image_decoding import image_decoder
+from superglue_ros.markers import image_markers, point_markers
+from superglue_ros.match_statistics import match_statistics
 from superglue_ros.msg import Matches as MatchesMessage
+from superglue_ros.msg import MatchStatistics
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.msg import TwoViewGeometry as TwoViewGeometryMessage
 from superglue_ros.nodes.album import Album, Exhibit
+from superglue_ros.nodes.clouds import read_points
 from superglue_ros.nodes.conversions import (
-    image_to_message,
     matches_from_message,
     tracks_from_message,
     two_view_geometry_from_message,
@@ -36,15 +36,16 @@ from superglue_ros.nodes.frame_inputs import SideStream
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.image_source import image_stream
 from superglue_ros.nodes.inputs import Stream
-from superglue_ros.nodes.markers import image_markers, point_markers, read_points
 from superglue_ros.nodes.runner import run_node
 from superglue_ros.nodes.transitions import logged
+from superglue_ros.nodes.upright_frame import UprightFrame
+from superglue_ros.nodes.visual_outputs import PictureOutput, make
 from superglue_ros.rerun_log import RerunLog
 from superglue_ros.synchroniser import stamp_nanoseconds
 
 _EXTRAS = ("geometry", "tracks")
 _RATE_FRAMES = 20
-_JPEG_QUALITY = 90
+_LONGEST_MS = 60_000.0  # an older image was stamped by another clock, or is played from a bag
 
 
 class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
@@ -58,6 +59,7 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         super().__init__(**node_options)
         self._decoder = image_decoder()
         self._log: RerunLog | None = None
+        self._upright: UprightFrame | None = None
 
     # Life cycle
 
@@ -68,6 +70,9 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
 
     def release(self) -> None:
         """Close it."""
+        if self._upright is not None:
+            self._upright.close()
+            self._upright = None
         if self._log is not None:
             self._log.close()
             self._log = None
@@ -79,11 +84,15 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
 
     def create_outputs(self) -> None:
         """Create the publishers."""
-        topic = self.resolve_topic_name("match_image")  # remapped, it takes its like with it
-        self._image_output = self.add_output(Image, topic)
-        self._compressed_output = self.add_output(CompressedImage, f"{topic}/compressed")
-        self._image_marker_output = self.add_output(ImageMarker, "image_markers")
+        self._pictures, self._marked = (
+            PictureOutput(self.add_output, self.resolve_topic_name(topic))
+            for topic in ("match_image", "marker_image")
+        )
+        self._line_output = self.add_output(ImageMarker, "image_markers")
+        self._keypoint_output = self.add_output(ImageMarker, "keypoint_markers")
+        self._statistics_output = self.add_output(MatchStatistics, "match_statistics")
         self._marker_output = self.add_output(MarkerArray, "markers")
+        self._upright = UprightFrame(self, self.config.upright_frame)
 
     def apply_settings(self) -> None:
         """Show what comes next as the settings are now."""
@@ -122,7 +131,16 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
     def take(self, *messages: Any) -> None:
         """Let the matches wait for what belongs to them."""
         self._arrivals_sec.append(time.monotonic())
-        self._album.add_matches(*messages)
+        (matches,) = messages
+        if self._upright is not None:
+            stereo = self.config.mode == "stereo"
+            self._upright.tell(matches.header0 if stereo else matches.header1)
+        self._album.add_matches(matches, self._milliseconds_since(matches))
+
+    def _milliseconds_since(self, message: Any) -> float:
+        """From the stamp of a message to now; 0 where it is of another clock."""
+        age_ms = (self.get_clock().now().nanoseconds - stamp_nanoseconds(message)) / 1e6
+        return age_ms if 0 < age_ms < _LONGEST_MS else 0.0
 
     def _has_publisher(self, topic: str) -> bool:
         stream = next(stream for stream in self._image_streams if stream.topic == topic)
@@ -148,7 +166,9 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         try:
             positions, confidences = read_points(message)
             if marks:
-                self._marker_output.publish(point_markers(positions, confidences, message.header))
+                self._marker_output.publish(
+                    point_markers(make, positions, confidences, message.header)
+                )
             if self._log is not None:
                 self._log.log_points(positions, confidences, stamp_ns=stamp_nanoseconds(message))
         except Exception as error:
@@ -165,61 +185,100 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
 
     @property
     def _is_drawing(self) -> bool:
-        outputs = (self._image_output, self._compressed_output)
-        return any(output.get_subscription_count() for output in outputs)
+        return self._pictures.is_watched
 
     def process(self, messages: Messages) -> None:
         """Draw a pair of images, and mark its keypoints, for those who watch."""
         exhibit: Exhibit = messages[0]
-        marks = self._image_marker_output.get_subscription_count() > 0
-        draws = self._is_drawing
-        if not (marks or draws or self._log):
+        numbers = (self._statistics_output, self._line_output, self._keypoint_output)
+        counts = any(output.get_subscription_count() for output in numbers)
+        draws, shows = self._is_drawing or self._log is not None, self._marked.is_watched
+        if not (counts or draws or shows):
             return
         features0, features1, matches = matches_from_message(exhibit.matches)
         inliers = _inliers(exhibit.extras[0], matches)
-        if marks:
-            shown = inliers if self.config.colour == "inlier" else None
-            for marker in image_markers((features0, features1), matches, shown, exhibit.header):
-                self._image_marker_output.publish(marker)
-        if not (draws or self._log):
+        if counts:
+            self._publish_numbers(exhibit, (features0, features1), matches, inliers)
+        if not (draws or shows):
             return
+        self._check_image1(exhibit)
+        if shows:
+            with self.stopwatch.stage("publish"):
+                decode = partial(self._decoder.decode_colour, exhibit.image1)
+                self._marked.publish(decode, exhibit.header, exhibit.image1)
+        if draws:
+            self._draw(exhibit, (features0, features1), matches, inliers)
+
+    def _publish_numbers(
+        self,
+        exhibit: Exhibit,
+        features: tuple[Features, Features],
+        matches: Matches,
+        inliers: Flags | None,
+    ) -> None:
+        """Publish the statistics of a pair, and its marks for image 1."""
+        if self._statistics_output.get_subscription_count():
+            fields = match_statistics(features, matches, inliers, exhibit.milliseconds)
+            self._statistics_output.publish(MatchStatistics(header=exhibit.header, **fields))
+        outputs = (self._keypoint_output, self._line_output)
+        if not any(output.get_subscription_count() for output in outputs):
+            return
+        shown = inliers if self.config.colour == "inlier" else None
+        markers = image_markers(make, features, matches, shown, exhibit.header)
+        for output, marker in zip(outputs, markers, strict=True):
+            output.publish(marker)
+
+    def _draw(
+        self,
+        exhibit: Exhibit,
+        features: tuple[Features, Features],
+        matches: Matches,
+        inliers: Flags | None,
+    ) -> None:
+        """Draw a pair, for topics and for Rerun."""
+        tails = exhibit.extras[1]
         with self.stopwatch.stage("decode"):
             image0, image1 = self._decode(exhibit)
         if self._log is not None:
             with self.stopwatch.stage("log"):
                 self._log.log_pair(
                     (image0, image1),
-                    (features0, features1),
+                    features,
                     matches,
                     stamp_ns=stamp_nanoseconds(exhibit),
                     inliers=inliers,
-                    tails=exhibit.extras[1],
+                    tails=tails,
                 )
-        if not draws:
+        if not self._is_drawing:
             return
         with self.stopwatch.stage("draw"):
             picture = draw_matches(
                 image0,
                 image1,
-                features0,
-                features1,
+                *features,
                 matches,
                 self.config,
                 inliers=inliers,
-                tails=exhibit.extras[1],
+                tails=tails,
                 notes=self._notes(has_image0=image0 is not None),
             )
         with self.stopwatch.stage("publish"):
-            self._publish(picture, exhibit.header)
+            self._pictures.publish(lambda: picture, exhibit.header)
 
-    def _decode(self, exhibit: Exhibit) -> tuple[GreyImage | None, GreyImage]:
+    def _check_image1(self, exhibit: Exhibit) -> None:
         if exhibit.image1 is None:
             stream = self._image_streams[-1]
             name = self._full_name(stream)
             why = "it was lost" if self._has_publisher(stream.topic) else "nobody publishes there"
             raise InputError(f"no image on {name} has the stamp of the matches: {why}")
-        image0 = None if exhibit.image0 is None else self._decoder.decode(exhibit.image0)
-        return image0, self._decoder.decode(exhibit.image1)
+
+    def _decode(self, exhibit: Exhibit) -> tuple[Image | None, Image]:
+        given = (exhibit.image0, exhibit.image1)
+        image0, image1 = (
+            None if one is None else self._decoder.decode_colour(one) for one in given
+        )
+        assert image1 is not None
+        return image0, image1
 
     def _notes(self, *, has_image0: bool) -> list[str]:
         """What the picture says beside its counts."""
@@ -227,15 +286,6 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
         elapsed_sec = self._arrivals_sec[-1] - self._arrivals_sec[0]
         rate = [f"{(count - 1) / elapsed_sec:.1f} Hz"] if elapsed_sec else []
         return rate if has_image0 else [*rate, "image 0 is not there"]
-
-    def _publish(self, picture: BgrImage, header: Header) -> None:
-        if self._image_output.get_subscription_count():
-            self._image_output.publish(image_to_message(picture, header))
-        if self._compressed_output.get_subscription_count():
-            _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-            message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
-            message.data = array.array("B", data.tobytes())
-            self._compressed_output.publish(message)
 
 
 def _inliers(message: Any, matches: Matches) -> Flags | None:
