@@ -152,5 +152,6 @@ def test_a_topic_of_the_outputs_name_is_not_passed_through(networks: Any, tmp_pa
     bag = write_bag(tmp_path / "bag", camera(3))
     run(bag, tmp_path / "once", networks, Outputs(pass_through=None))
     summary = run(tmp_path / "once", tmp_path / "twice", networks, Outputs(pass_through=None))
-    assert [problem.split()[0] for problem in summary.problems] == ["/features", "/matches"]
+    assert [note.split()[0] for note in summary.notes] == ["/features", "/matches"]
+    assert summary.is_complete
     assert len(messages(tmp_path / "twice", "/matches")) == 2

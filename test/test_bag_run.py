@@ -122,7 +122,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     mode: str, recording: Path, networks: Any, tmp_path: Path
 ) -> None:
     settings = {"mode": mode, "keyframe_max_motion_px": 7.0}
-    everything = Outputs(*[True] * 7, pass_through=None)
+    everything = Outputs(*[True] * 7, pictures=True, pass_through=None)
     whole = tmp_path / "whole" / "out"
     BagRun(recording, whole, BagConfig(**settings), everything).run(*networks)
     output = tmp_path / "cut" / "out"
@@ -143,8 +143,9 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     assert summary.frames == COUNT
     files = assert_same_files(whole, output)
     names = {"matches.csv", "tracks.csv", "matches.mp4", "report.html", "run.json", "out.mcap"}
+    names.add("foxglove_layout.json")
     assert names <= {file.name for file in files}
-    assert len(files) == 7 + COUNT - 1
+    assert len(files) == 8 + COUNT - 1
 
 
 def test_a_run_on_a_gpu_goes_on_to_the_same_result(recording: Path, tmp_path: Path) -> None:

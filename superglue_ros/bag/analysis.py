@@ -35,11 +35,9 @@ class Analysis:
         """Begin with the first pair."""
         if outputs.tracks and config.mode == "stereo":
             raise InputError("there are no tracks in mode stereo; take sequential or keyframe")
-        by_inlier = (outputs.video or outputs.rerun) and config.colour == "inlier"
-        with_points = outputs.rerun and calibration.stereo is not None
-        self._with_geometry = (
-            outputs.geometry or outputs.tracks or outputs.report or by_inlier or with_points
-        )
+        by_inlier = outputs.video and config.colour == "inlier"
+        counted = outputs.report or outputs.rerun or outputs.pictures
+        self._with_geometry = outputs.geometry or outputs.tracks or counted or by_inlier
         self._config = config
         self._calibration = calibration
         self._tracker = Tracker(config) if outputs.tracks else None

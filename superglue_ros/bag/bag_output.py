@@ -12,9 +12,11 @@ from rosbags.rosbag2 import Reader
 from superglue_ros.bag.messages import write_result
 from superglue_ros.bag.outputs import Outputs, Summary, WriteResult
 from superglue_ros.bag.pass_through import PassThrough
+from superglue_ros.bag.picture_messages import write_pictures
 from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.results import FrameResult
 from superglue_ros.bag.writer import BagWriter
+from superglue_ros.config import DrawingConfig
 
 _NAME = "bag"
 
@@ -25,11 +27,13 @@ class BagOutput:
     Args:
         passed: What is copied from the input.
         outputs: What is wanted.
+        drawing: How pictures are drawn.
     """
 
-    def __init__(self, passed: PassThrough, outputs: Outputs) -> None:
+    def __init__(self, passed: PassThrough, outputs: Outputs, drawing: DrawingConfig) -> None:
         """Take what decides the content."""
         self._passed = passed
+        self._drawing = drawing
         self._outputs = outputs
 
     @contextmanager
@@ -44,6 +48,8 @@ class BagOutput:
                     with_descriptors=self._outputs.descriptors,
                     with_geometry=self._outputs.geometry,
                 )
+                if self._outputs.pictures:
+                    write_pictures(bag, result, self._drawing)
 
             yield write
 

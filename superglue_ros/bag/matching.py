@@ -13,6 +13,7 @@ from superglue_ros.bag.frames import Frame
 from superglue_ros.bag.reader import Recorded
 from superglue_ros.bag.results import FrameResult, ImageOrigin, ImageView, MatchedPair
 from superglue_ros.batches import batches, overlapped
+from superglue_ros.drawing import Image
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
 from superglue_ros.image_decoding import image_decoder
@@ -29,6 +30,7 @@ class _Decoded:
     """A frame before the networks; why it cannot be used, where there are no images."""
 
     index: int
+    images: list[GreyImage]
     origins: list[ImageOrigin]
     problem: str
     duration_ms: float
@@ -48,12 +50,20 @@ class FrameMatching:
         config: The mode, and when a sequence starts anew.
         extractor: The extractor.
         matcher: The matcher.
+        in_colour: Whether colour is kept of images, for pictures.
 
     Attributes:
         frames_at_once: How many go through the networks together.
     """
 
-    def __init__(self, config: BagConfig, extractor: Extractor, matcher: Matcher) -> None:
+    def __init__(
+        self,
+        config: BagConfig,
+        extractor: Extractor,
+        matcher: Matcher,
+        *,
+        in_colour: bool = False,
+    ) -> None:
         """Start without earlier frames."""
         images = 2 if config.mode == "stereo" else 1
         self.frames_at_once = config.batch_size or max(1, extractor.images_at_once // images)
@@ -61,6 +71,7 @@ class FrameMatching:
         self._extractor = extractor
         self._matcher = matcher
         self._decoder = image_decoder()
+        self._in_colour = in_colour
         self._partners: Partners[ImageOrigin] | None = None  # None in mode stereo
         self._newest_sec: float | None = None
         self.restore([])
@@ -94,16 +105,21 @@ class FrameMatching:
         begin = time.perf_counter()
         try:
             images = [self._decoder.decode(one.message) for one in frame.images]
+            shown = (
+                [self._decoder.decode_colour(one.message) for one in frame.images]
+                if self._in_colour
+                else images
+            )
         except InputError as error:
-            return _Decoded(frame.index, [], str(error), _milliseconds_since(begin))
-        origins = [_origin(*of_image) for of_image in zip(frame.images, images, strict=True)]
-        return _Decoded(frame.index, origins, "", _milliseconds_since(begin))
+            return _Decoded(frame.index, [], [], str(error), _milliseconds_since(begin))
+        origins = [_origin(*of_image) for of_image in zip(frame.images, shown, strict=True)]
+        return _Decoded(frame.index, images, origins, "", _milliseconds_since(begin))
 
     def _begin(self, frames: Sequence[_Decoded]) -> Callable[[], list[FrameResult]]:
         """Begin to extract from frames and to match them; returns what waits for the results."""
         begin = time.perf_counter()
         tensors = iter(
-            self._extractor.extract_tensors([o.image for f in frames for o in f.origins])
+            self._extractor.extract_tensors([image for frame in frames for image in frame.images])
         )
         extract_ms = _milliseconds_since(begin) / len(frames)
         results = [
@@ -179,7 +195,7 @@ class FrameMatching:
         return reason
 
 
-def _origin(one: Recorded, image: GreyImage) -> ImageOrigin:
+def _origin(one: Recorded, image: Image) -> ImageOrigin:
     header: Any = one.header
     stamp = header.stamp
     return ImageOrigin(stamp.sec, stamp.nanosec, header.frame_id, one.time_ns, image)

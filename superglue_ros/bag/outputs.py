@@ -24,6 +24,7 @@ class Outputs:
         video: Whether to write the match pictures as a video.
         report: Whether to write a report.
         rerun: Whether to write a recording for the Rerun viewer.
+        pictures: Whether the bag gets match pictures, markers and numbers, for Foxglove and rviz.
         pass_through: Topics of the input to copy; None for all.
     """
 
@@ -35,7 +36,13 @@ class Outputs:
     video: bool = False
     report: bool = False
     rerun: bool = False
+    pictures: bool = False
     pass_through: tuple[str, ...] | None = ()
+
+    @property
+    def draws(self) -> bool:
+        """Whether images are drawn."""
+        return self.video or self.report or self.rerun or self.pictures
 
 
 @dataclass
@@ -53,6 +60,7 @@ class Summary:
         unusable: Why images cannot be used, and how many.
         unpaired: Frames that have no partner, by reason.
         problems: A line on each part of the input that cannot be read.
+        notes: A line on each thing that was left out and is no fault.
         recorded_sec: Length of the recording.
         elapsed_sec: How long this run took.
     """
@@ -67,6 +75,7 @@ class Summary:
     unusable: dict[str, int] = field(default_factory=dict)
     unpaired: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     recorded_sec: float = 0.0
     elapsed_sec: float = 0.0
 

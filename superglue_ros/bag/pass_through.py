@@ -11,7 +11,6 @@ from rosbags.typesys.store import Typestore
 
 from superglue_ros.bag.definitions import message_types
 from superglue_ros.bag.frames import Period
-from superglue_ros.bag.messages import TOPICS
 from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.errors import InputError
@@ -41,12 +40,19 @@ class PassThrough:
         reader: The input; a topic that is left out is added to its problems.
         names: The topics; None for all.
         period: The time to copy.
+        own: Names that the output has for topics of its own; left out, and noted.
 
     Raises:
         InputError: The bag has no such topic, or it has the name of one that is written.
     """
 
-    def __init__(self, reader: BagReader, names: Collection[str] | None, period: Period) -> None:
+    def __init__(
+        self,
+        reader: BagReader,
+        names: Collection[str] | None,
+        period: Period,
+        own: Collection[str],
+    ) -> None:
         """Choose the topics."""
         self._reader = reader
         self._period = period
@@ -54,8 +60,8 @@ class PassThrough:
         types = reader.topic_types()
         _check(names, types)
         for name in types if names is None else names:
-            if name in TOPICS:
-                reader.note(f"{name} is not passed through: the output has a topic of this name")
+            if name in own:
+                reader.notes.append(f"{name} is not copied: the output has its own")
                 continue
             store = _types_of(reader.connection(name), types[name])
             if store is None:

@@ -71,6 +71,7 @@ class BagReader:
 
     Attributes:
         problems: A line on each part of the bag that cannot be read.
+        notes: A line on each thing that is left out and is no fault.
         start_ns: When the first message was recorded, in nanoseconds since the epoch.
         end_ns: When the last message was recorded.
     """
@@ -79,6 +80,7 @@ class BagReader:
         """Open the files of the bag."""
         self.path = path
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self._storages = open_storages(path, self.note)
         with_content = [storage for storage in self._storages if storage.topics]
         self.start_ns = min((storage.start_ns for storage in with_content), default=0)

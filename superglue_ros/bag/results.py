@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from superglue_ros.features import GreyImage, Matches
+from superglue_ros.drawing import Image
+from superglue_ros.features import Matches
 from superglue_ros.geometry import Flags, TwoViewGeometry
 from superglue_ros.geometry.stereo import StereoPoints
 from superglue_ros.partners import View
@@ -21,14 +22,14 @@ class ImageOrigin:
         nanosec: Stamp of the image, nanoseconds beyond them.
         frame_id: The camera's frame.
         time_ns: When the image was recorded, in nanoseconds since the epoch.
-        image: The image itself.
+        image: The image as it is drawn: in colour where it has one and pictures are wanted.
     """
 
     sec: int
     nanosec: int
     frame_id: str
     time_ns: int
-    image: GreyImage
+    image: Image
 
     @property
     def stamp_ns(self) -> int:

@@ -18,7 +18,9 @@ from superglue_ros.bag.calibration import Calibration, find_calibration
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frame, Frames, Period
 from superglue_ros.bag.journal import Journal, reasons
+from superglue_ros.bag.layout import Layout
 from superglue_ros.bag.matching import FrameMatching
+from superglue_ros.bag.messages import own_topics
 from superglue_ros.bag.outputs import Output, Outputs, Summary
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.reader import BagReader
@@ -123,7 +125,8 @@ class BagRun:
         outputs = self._writers(reader, identity, calibration)
         folder = partial_folder(self._output)
         with Journal(folder, identity, resume=resume) as journal:
-            matching = FrameMatching(self._config, extractor, matcher)
+            in_colour = self._outputs.draws
+            matching = FrameMatching(self._config, extractor, matcher, in_colour=in_colour)
             matching.restore(journal.views(extractor.device))
             journal.restore(analysis)
             results = _reported(
@@ -155,8 +158,12 @@ class BagRun:
         """What writes the outputs; the bag comes first, as it makes their folder."""
         wanted = self._outputs
         period = Period.of(reader, self._config)
-        passed = PassThrough(reader, wanted.pass_through, period)
-        writers: list[Output] = [BagOutput(passed, wanted)]
+        own = own_topics(wanted)
+        passed = PassThrough(reader, wanted.pass_through, period, own)
+        drawing = self._config.part(DrawingConfig)
+        writers: list[Output] = [BagOutput(passed, wanted, drawing)]
+        if wanted.pictures:
+            writers.append(Layout(self._config.mode))
         if wanted.npz:
             writers.append(NpzFiles())
         if wanted.csv:
@@ -164,11 +171,10 @@ class BagRun:
         if wanted.csv and wanted.tracks:
             writers.append(tracks_table())
         if wanted.video:
-            writers.append(Video(self._config.part(DrawingConfig)))
+            writers.append(Video(drawing))
         if wanted.report:
             writers.append(Report(self._input.name, identity))
         if wanted.rerun:
-            drawing = self._config.part(DrawingConfig)
             writers.append(Rerun(drawing, calibration.stereo, identity))
         return writers
 
@@ -219,6 +225,7 @@ def _summary(reader: BagReader, frames: Frames, journal: Journal, calibration: s
         unusable=unusable,
         unpaired=reasons(counts, "unpaired"),
         problems=reader.problems,
+        notes=reader.notes,
         recorded_sec=(reader.end_ns - reader.start_ns) / NANOSECONDS,
     )
 

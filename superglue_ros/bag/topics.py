@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from superglue_ros.bag.config import BagConfig
-from superglue_ros.bag.reader import BagReader
+from superglue_ros.bag.reader import BagReader, Topic
 from superglue_ros.errors import InputError
+
+_DRAWN = frozenset(("match_image", "marker_image"))
 
 
 def choose_topics(reader: BagReader, config: BagConfig) -> tuple[str, ...]:
@@ -34,8 +36,14 @@ def _wanted_topics(reader: BagReader, config: BagConfig) -> tuple[str, ...]:
     return _only_pair(reader)
 
 
+def _camera_topics(reader: BagReader) -> list[Topic]:
+    """Those with images, but for pictures that match_visualizer_node or a run before has drawn."""
+    topics = [topic for topic in reader.image_topics() if topic.count]
+    return [topic for topic in topics if not _DRAWN.intersection(topic.name.split("/"))]
+
+
 def _only_topic(reader: BagReader) -> str:
-    names = [topic.name for topic in reader.image_topics() if topic.count]
+    names = [topic.name for topic in _camera_topics(reader)]
     if len(names) != 1:
         raise InputError(
             f"which topic of {reader.path} is the camera? Set topic; {reader.listing()}"
@@ -45,7 +53,7 @@ def _only_topic(reader: BagReader) -> str:
 
 def _only_pair(reader: BagReader) -> tuple[str, str]:
     """The one pair of topics whose names differ in nothing but left and right."""
-    topics = {topic.name: topic.message_type for topic in reader.image_topics() if topic.count}
+    topics = {topic.name: topic.message_type for topic in _camera_topics(reader)}
     pairs = [
         (name, name.replace("left", "right"))
         for name, kind in topics.items()

@@ -6,13 +6,35 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from rosbags.interfaces import Connection
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys.store import Typestore
 
 from superglue_ros.bag.definitions import message_types
 from superglue_ros.errors import InputError
+
+_UNSET = QosTime(0, 0)
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _UNSET,
+    _UNSET,
+    QosLiveliness.SYSTEM_DEFAULT,
+    _UNSET,
+    avoid_ros_namespace_conventions=False,
+)
+"""As listeners to transforms ask for it of whoever plays the bag."""
 
 _FORMAT: Literal[8] = 8  # of metadata.yaml: the newest that ROS 2 Humble reads
 
@@ -63,8 +85,9 @@ class BagWriter:
             message_type: Name of its type, for instance "sensor_msgs/msg/Image".
             types: Where the type is defined; those that this package knows where None.
         """
+        qos = [_LATCHED] if topic == "/tf_static" else []
         self._connections[topic] = self._writer.add_connection(
-            topic, message_type, typestore=types or message_types()
+            topic, message_type, typestore=types or message_types(), offered_qos_profiles=qos
         )
 
     def write(self, topic: str, message_type: str, data: bytes, time_ns: int) -> None:

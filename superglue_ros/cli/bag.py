@@ -87,6 +87,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--resume it holds the same in other bytes; needs: pip install rerun-sdk",
     )
     parser.add_argument(
+        "--pictures",
+        action="store_true",
+        help="put the match pictures, markers, points of a calibrated stereo pair and numbers into "
+        "the bag too, as match_visualizer_node publishes them, and write "
+        "OUTPUT/foxglove_layout.json to see them with",
+    )
+    parser.add_argument(
         "--pass-through",
         nargs="*",
         metavar="TOPIC",
@@ -203,17 +210,19 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
         video=arguments.video,
         report=arguments.report,
         rerun=arguments.rerun,
+        pictures=arguments.pictures,
         pass_through=() if passed is None else tuple(passed) or None,
     )
 
 
 def _print_summary(summary: Summary, output: Path) -> None:
     table = Table("what", "value")
-    rate = f", {summary.frames / summary.elapsed_sec:.1f} a second" if summary.elapsed_sec else ""
+    speed = summary.frames / summary.elapsed_sec if summary.elapsed_sec else 0.0
     rows = {
         "topics": ", ".join(summary.topics),
         "recorded": f"{summary.recorded_sec:.1f} s",
-        "frames": f"{summary.frames}{rate}",
+        "frames": str(summary.frames),
+        "worked on": f"{speed:.1f} frames a second",
         "keypoints per image": f"{summary.mean_keypoints:.0f}",
         "pairs": str(summary.pairs),
         "matches per pair": f"{summary.mean_matches:.0f}",
@@ -224,4 +233,6 @@ def _print_summary(summary: Summary, output: Path) -> None:
     print_table(table)
     for problem in summary.problems:
         print(f"not readable: {problem}", file=sys.stderr)
+    for note in summary.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(output)

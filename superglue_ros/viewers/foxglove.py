@@ -28,6 +28,9 @@ _NODES = {
 _COLOURS = ("#56b4e9", "#d55e00", "#009e73", "#f0e442", "#cc79a7", "#e69f00")
 """Of Okabe and Ito's set, told apart by colour-blind eyes."""
 
+_SCENE = {"transforms": {"enablePreloading": True}}
+"""Frames are known after a seek too, also those that are told once."""
+
 _NAMESPACE = re.compile(r"(/[A-Za-z_]\w*)*")
 
 
@@ -91,7 +94,7 @@ def _image(title: str, topic: str, annotations: Sequence[str] = ()) -> Panel:
     # Synchronized: an image is shown with the marks of its stamp, in playback and after a seek too
     shown = {name: {"visible": True} for name in annotations}
     mode = {"imageTopic": topic, "synchronize": bool(annotations), "annotations": shown}
-    return _titled(title, imageMode=mode)
+    return _titled(title, imageMode=mode, scene=_SCENE)
 
 
 def _points(prefix: str, frame: str, mode: str) -> Panel:
@@ -108,12 +111,13 @@ def _points(prefix: str, frame: str, mode: str) -> Panel:
         "rotation": [0, 0, 0],
         "frameLocked": True,
     }
+    has_path = mode.endswith("odometry")
     camera = {  # from behind and above, along x
-        "distance": 9,
+        "distance": 9 if has_path else 4,
         "perspective": True,
         "phi": 70,
         "thetaOffset": 90,
-        "target": [3, 0, 0],
+        "target": [2, 0, 0],
         "targetOffset": [0, 0, 0],
         "targetOrientation": [0, 0, 0, 1],
         "fovy": 45,
@@ -121,12 +125,13 @@ def _points(prefix: str, frame: str, mode: str) -> Panel:
         "far": 5000,
     }
     return _titled(
-        "Points and path" if mode.endswith("odometry") else "Points",
+        "Points and path" if has_path else "Points",
         cameraState=camera,
         followMode="follow-none",
         followTf=frame,
         topics={f"{prefix}/{name}": {"visible": True} for name in ("markers", "path")},
         layers={"grid": grid},
+        scene=_SCENE,
     )
 
 
@@ -190,7 +195,7 @@ def _plot(title: str, values: Mapping[str, str], **settings: Any) -> Panel:
         title,
         paths=paths,
         showLegend=True,
-        legendDisplay="floating",
+        legendDisplay="top",
         xAxisVal="timestamp",
         showXAxisLabels=True,
         showYAxisLabels=True,
