@@ -5,7 +5,7 @@ Pixel convention: (0, 0) is the centre of the top-left pixel, x to the right, y 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from superglue_ros.errors import InputError
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
 GreyImage = NDArray[np.uint8]
+PatchArray = NDArray[np.uint8]
+PointArray = NDArray[np.float64]
 
 
 def _check_shape(name: str, array: NDArray[np.generic], expected: tuple[int | str, ...]) -> None:
@@ -37,6 +39,9 @@ class Features:
         descriptors: (N, D) float32 of unit length; (N, 0) where they were not wanted.
         image_size: (width, height) of that image in pixels.
         extractor: Name of the extractor and the digest of its weights.
+        patches: (N, S, S) uint8, the grey values around each keypoint, S odd, by which matches are
+            refined; None where there are none.
+        patch_scale: Pixels of the image from one sample of a patch to the next.
     """
 
     keypoints: FloatArray
@@ -44,6 +49,8 @@ class Features:
     descriptors: FloatArray
     image_size: tuple[int, int]
     extractor: str
+    patches: PatchArray | None = None
+    patch_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Check that the arrays belong together."""
@@ -51,6 +58,9 @@ class Features:
         count = len(self.keypoints)
         _check_shape("scores", self.scores, (count,))
         _check_shape("descriptors", self.descriptors, (count, "D"))
+        if self.patches is not None:
+            side = self.patches.shape[-1]
+            _check_shape("patches", self.patches, (count, side, side))
 
     def __len__(self) -> int:
         """The number of keypoints."""
@@ -70,6 +80,11 @@ class Matches:
         matcher: Name of the matcher and the digest of its weights.
         assignment: (N+1, M+1) float32 assignment probabilities, dustbins last; None where they were
             not asked for.
+        keypoints1: (M, 2) float32, the keypoints of image 1 in its pixels, those of refined matches
+            moved by a fraction of a pixel to where the partner in image 0 is; None where matches
+            were not to be refined or could not be.
+        refined0: (N,) bool, for each keypoint of image 0 whether its match was refined; None
+            with `keypoints1`.
     """
 
     matches0: IndexArray
@@ -78,6 +93,8 @@ class Matches:
     matching_scores1: FloatArray
     matcher: str
     assignment: FloatArray | None = None
+    keypoints1: FloatArray | None = None
+    refined0: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         """Check that the arrays belong together."""
@@ -88,6 +105,10 @@ class Matches:
         if self.assignment is not None:
             rows_columns = (len(self.matches0) + 1, len(self.matches1) + 1)
             _check_shape("assignment", self.assignment, rows_columns)
+        if self.keypoints1 is not None:
+            _check_shape("keypoints1", self.keypoints1, (len(self.matches1), 2))
+        if self.refined0 is not None:
+            _check_shape("refined0", self.refined0, self.matches0.shape)
 
     def __len__(self) -> int:
         """The number of matches."""
@@ -103,3 +124,27 @@ class Matches:
     def confidences(self) -> FloatArray:
         """(K,) float32: the confidence of each of `pairs`."""
         return self.matching_scores0[self.matches0 >= 0]
+
+    @property
+    def are_refined(self) -> NDArray[np.bool_]:
+        """(K,) bool: whether each of `pairs` was refined."""
+        if self.refined0 is None:
+            return np.zeros(len(self), bool)
+        return self.refined0[self.matches0 >= 0]
+
+    def refined(self, features1: Features) -> Features:
+        """The features of image 1 with their keypoints where these matches have them."""
+        if self.keypoints1 is None:
+            return features1
+        return replace(features1, keypoints=self.keypoints1)
+
+    def points(self, features0: Features, features1: Features) -> tuple[PointArray, PointArray]:
+        """(K, 2) float64 each: the two ends of each of `pairs`, refined where they were.
+
+        Args:
+            features0: Features of image 0.
+            features1: Features of image 1, as extracted or `refined`.
+        """
+        index0, index1 = self.pairs.T
+        ends = (features0.keypoints[index0], self.refined(features1).keypoints[index1])
+        return ends[0].astype(np.float64), ends[1].astype(np.float64)

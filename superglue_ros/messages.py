@@ -37,6 +37,7 @@ def features_fields(features: Features) -> FieldValues:
         "keypoints": _keypoint_rows(features),
         "descriptor_size": features.descriptors.shape[1],
         "descriptors": _flat(features.descriptors),
+        **_patch_fields(features),
     }
 
 
@@ -44,7 +45,8 @@ def features_from_message(message: Any) -> Features:
     """The features that a Features message carries.
 
     Returns:
-        Features; where the message has no descriptors they are (N, 0).
+        Features; where the message has no descriptors they are (N, 0). Patches that do not fit, see
+        `patches_problem`, are left out.
 
     Raises:
         InputError: The lengths of the arrays do not fit together, a value is not finite, or there
@@ -62,11 +64,30 @@ def features_from_message(message: Any) -> Features:
         descriptors=_descriptors(message, count=len(keypoints)),
         image_size=(message.width, message.height),
         extractor=message.extractor,
+        **_patches(message, count=len(keypoints)),
+    )
+
+
+def patches_problem(message: Any) -> str:
+    """What is wrong with the patches of a Features message, in one line; empty where nothing is."""
+    size, count = message.patch_size, len(message.keypoints) // 3
+    if len(message.patches) == count * size**2:
+        return ""
+    return (
+        f"patches must hold N*S*S = {count}*{size}*{size} bytes, got {len(message.patches)}: the "
+        "matches of these features are not refined"
     )
 
 
 def matches_fields(matches: Matches, features0: Features, features1: Features) -> FieldValues:
-    """The fields of a Matches message but for its headers."""
+    """The fields of a Matches message but for its headers.
+
+    Args:
+        matches: The matches.
+        features0: Features of image 0.
+        features1: Features of image 1, as extracted or as `Matches.refined` has them.
+    """
+    features1 = matches.refined(features1)
     (width0, height0), (width1, height1) = features0.image_size, features1.image_size
     return {
         "width0": width0,
@@ -80,6 +101,9 @@ def matches_fields(matches: Matches, features0: Features, features1: Features) -
         "matches1": matches.matches1,
         "matching_scores0": matches.matching_scores0,
         "matching_scores1": matches.matching_scores1,
+        "refined0": np.zeros(0, np.uint8)
+        if matches.refined0 is None
+        else matches.refined0.astype(np.uint8),
     }
 
 
@@ -103,6 +127,7 @@ def matches_from_message(message: Any) -> tuple[Features, Features, Matches]:
         matching_scores0=_finite("matching_scores0", message.matching_scores0),
         matching_scores1=_finite("matching_scores1", message.matching_scores1),
         matcher=message.matcher,
+        refined0=_refined0(message),
     )
     _check_indices(matches, features)
     return features[0], features[1], matches
@@ -237,6 +262,29 @@ def _descriptors(message: Any, *, count: int) -> NDArray[np.float32]:
             f"got {values.size}"
         )
     return values.reshape(count, size)
+
+
+def _patch_fields(features: Features) -> FieldValues:
+    if features.patches is None:
+        return {"patch_size": 0, "patch_scale": 0.0, "patches": np.zeros(0, np.uint8)}
+    return {
+        "patch_size": features.patches.shape[1],
+        "patch_scale": features.patch_scale,
+        "patches": np.ascontiguousarray(features.patches).reshape(-1),
+    }
+
+
+def _patches(message: Any, *, count: int) -> dict[str, Any]:
+    size = getattr(message, "patch_size", 0)  # not in recordings of earlier versions
+    if not size or patches_problem(message):
+        return {}
+    patches = np.array(message.patches, np.uint8).reshape(count, size, size)
+    return {"patches": patches, "patch_scale": message.patch_scale or 1.0}
+
+
+def _refined0(message: Any) -> NDArray[np.bool_] | None:
+    refined = np.array(getattr(message, "refined0", ()), bool)  # not in earlier recordings
+    return refined if len(refined) else None
 
 
 def _check_indices(matches: Matches, features: Sequence[Features]) -> None:

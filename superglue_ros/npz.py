@@ -13,6 +13,8 @@ from superglue_ros.features import Features, Matches
 def write_npz(path: Path, features0: Features, features1: Features, matches: Matches) -> None:
     """Write `keypoints0`, `keypoints1`, `scores0`, `scores1`, `matches` and `match_confidence`.
 
+    Keypoints of image 1 that have a refined match are written where it has them.
+
     Raises:
         InputError: The file cannot be written.
     """
@@ -22,7 +24,7 @@ def write_npz(path: Path, features0: Features, features1: Features, matches: Mat
             np.savez(
                 file,
                 keypoints0=features0.keypoints,
-                keypoints1=features1.keypoints,
+                keypoints1=matches.refined(features1).keypoints,
                 scores0=features0.scores,
                 scores1=features1.scores,
                 matches=matches.matches0,

@@ -35,8 +35,12 @@ class View(Generic[Origin]):
 
     @property
     def features(self) -> Features:
-        """Keypoints and confidences in the host's memory, without descriptors, once computed."""
+        """Keypoints and confidences in the host's memory, without the rest, once computed."""
         return self.tensors.on_host
+
+    def refined(self, matches: Matches) -> Features:
+        """`features` with the keypoints where matches to this view, as image 1, have them."""
+        return matches.refined(self.features)
 
 
 class Partners(Protocol[Origin]):
@@ -154,9 +158,7 @@ def _set_back(previous: View[Origin], view: View[Origin]) -> bool:
 
 def _median_motion(partner: View[Origin], view: View[Origin], matches: Matches) -> float:
     """Median distance in pixels between the two ends of a match, 0 where there is none."""
-    index0, index1 = matches.pairs.T
-    if not len(index0):
+    ends0, ends1 = matches.points(partner.features, view.features)
+    if not len(ends0):
         return 0.0
-    ends0 = np.asarray(partner.features.keypoints)[index0]
-    ends1 = np.asarray(view.features.keypoints)[index1]
     return float(np.median(np.linalg.norm(ends1 - ends0, axis=1)))

@@ -113,6 +113,7 @@ class RerunLog:
             tails: The tracks of image 1, where there are any.
         """
         self._set_time(stamp_ns)
+        features = (features[0], matches.refined(features[1]))
         canvas = arrange(*images, self.config)
         by_inlier = self.config.colour == "inlier"
         shown = match_colours(matches.confidences, inliers if by_inlier else None)

@@ -31,6 +31,7 @@ def taken(features: Features, order: np.ndarray) -> Features:
         keypoints=features.keypoints[order],
         scores=features.scores[order],
         descriptors=features.descriptors[order],
+        patches=None if features.patches is None else features.patches[order],
     )
 
 

@@ -52,7 +52,7 @@ def test_what_is_being_computed_has_room_to_spare_until_someone_asks(
     counts = torch.tensor([8, 3])
     batch = [counts, *(torch.stack([one, one]) for one in everything[:2])]
     arrival = Arrival(counts[1], Waited(batch, CPU, done=None), index=1)
-    tensors = FeatureTensors(*everything, features.image_size, features.extractor, arrival)
+    tensors = FeatureTensors(*everything[:3], features.image_size, features.extractor, arrival)
     assert tensors.to(CPU) is tensors
     assert (tensors.count.item(), len(tensors.places.scores), Waited.waits) == (3, 8, 0)
     assert len(tensors) == len(tensors.descriptors) == 3

@@ -69,9 +69,8 @@ class Analysis:
         return dataclasses.replace(pair, tracks=self._tracks_of(pair))
 
     def _geometry_of(self, pair: MatchedPair) -> tuple[TwoViewGeometry, StereoPoints | None]:
-        index0, index1 = pair.matches.pairs.T
         features0, features1 = pair.view0.features, pair.view1.features
-        ends = features0.keypoints[index0], features1.keypoints[index1]
+        ends = pair.matches.points(features0, features1)
         size, config = features1.image_size, self._config
         if self._calibration.stereo is not None:
             return stereo_geometry(self._calibration.stereo, *ends, size, config, config)
@@ -86,8 +85,9 @@ class Analysis:
             return self._tracker.update(
                 (view0.stamp_sec, view1.stamp_sec),
                 view0.features.keypoints,
-                view1.features.keypoints,
+                view1.refined(pair.matches).keypoints,
                 pair.matches.pairs[pair.geometry.inliers],
+                pair.matches.are_refined[pair.geometry.inliers],
             )
         except InputError:  # a stamp that is there twice: the tracks go on with the next frame
             return None

@@ -160,6 +160,8 @@ def _arrays(views: Sequence[ImageView]) -> dict[str, Any]:
     for number, view in enumerate(views):
         features = view.tensors.to_features()
         arrays |= {f"{name}{number}": getattr(features, name) for name in _OF_FEATURES}
+        if features.patches is not None:
+            arrays[f"patches{number}"] = features.patches
         arrays[f"image{number}"] = view.origin.image
     return arrays
 
@@ -170,6 +172,7 @@ def _known(view: ImageView) -> dict[str, Any]:
     return {
         "origin": [origin.sec, origin.nanosec, origin.frame_id, origin.time_ns],
         "image_size": list(view.tensors.image_size),
+        "patch_scale": view.tensors.patch_scale,
         "extractor": view.tensors.extractor,
     }
 
@@ -181,6 +184,8 @@ def _view(known: dict[str, Any], number: int, arrays: Any, device: torch.device)
     features = Features(
         image_size=(width, height),
         extractor=known["extractor"],
+        patches=arrays.get(f"patches{number}"),
+        patch_scale=known["patch_scale"],
         **{name: arrays[f"{name}{number}"] for name in _OF_FEATURES},
     )
     sec, nanosec, frame_id, time_ns = known["origin"]

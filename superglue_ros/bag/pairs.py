@@ -27,7 +27,7 @@ def matched_pairs(
         **settings: Those of `BagConfig`.
 
     Yields:
-        The features of image 0 and of image 1, and their matches.
+        The features of image 0 and of image 1, and their matches (`Matches.points` gives the ends).
 
     Raises:
         InputError: There is no bag, a doubt about its topics, or a setting out of range.

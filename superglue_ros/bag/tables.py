@@ -85,12 +85,10 @@ def tracks_table() -> Table:
 
 
 def _match_rows(pair: MatchedPair) -> Iterable[Row]:
-    index0, index1 = pair.matches.pairs.T
     stamps = (_stamp(pair.view0.origin), _stamp(pair.view1.origin))
     values = np.column_stack(
         [
-            pair.view0.features.keypoints[index0],
-            pair.view1.features.keypoints[index1],
+            *pair.matches.points(pair.view0.features, pair.view1.features),
             pair.matches.confidences,
         ]
     )

@@ -26,9 +26,8 @@ from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.features import GreyImage, IndexArray
 from superglue_ros.inference import ImagePairMatcher, SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.inference.device import strict_float32
-from superglue_ros.inference.engines.interface import FeaturePair
 from superglue_ros.inference.image_pairs import ImagePair
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 from superglue_ros.networks import (
     SuperGlue,
     SuperPoint,

@@ -19,7 +19,7 @@ METHODS = ("superglue", "nearest", "sift_superglue", "sift", "orb")
 
 FLAGS: dict[str, Flags[Any]] = {
     "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
-    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
+    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights", "refinement": "refine"}),
     "rotation": Flags(RotationConfig),
 }
 

@@ -36,8 +36,8 @@ EXTRACTORS: dict[str, Flags[Any]] = {
     "sift": Flags(SiftConfig),
 }
 MATCHERS: dict[str, Flags[Any]] = {
-    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
-    "nearest": Flags(NearestConfig),
+    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights", "refinement": "refine"}),
+    "nearest": Flags(NearestConfig, {"refinement": "refine"}),
 }
 ROTATION = Flags(RotationConfig)
 PICTURE = Flags(DrawingConfig)
@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> None:
             lambda: turn_where_few(extractor, matcher.match, images[1], features0, unturned)
         )
         matching += turning
-    features = (features0, features1)
+    features = (features0, matches.refined(features1))
 
     _print_result(paths, features, matches)
     print(f"seconds: loading {loading:.2f}, both images {extraction:.2f}, matching {matching:.2f}")
@@ -159,8 +159,7 @@ def _inliers(features: tuple[Features, Features], matches: Matches) -> NDArray[n
     """Which matches agree with the geometry of the views; None where they are too few for one."""
     from superglue_ros.geometry import Case, estimate_two_view_geometry
 
-    index0, index1 = matches.pairs.T
-    points0, points1 = features[0].keypoints[index0], features[1].keypoints[index1]
+    points0, points1 = matches.points(*features)
     geometry = estimate_two_view_geometry(points0, points1, features[1].image_size)
     return None if geometry.case is Case.TOO_FEW_MATCHES else geometry.inliers
 

@@ -91,7 +91,20 @@ class SuperPointConfig(DetectionConfig, DeviceConfig):
 
 
 @dataclass(frozen=True)
-class AssignmentConfig(Settings):
+class RefinementConfig(Settings):
+    """Whether matches are brought to a fraction of a pixel."""
+
+    refinement: bool = setting(
+        True,
+        "Move the keypoint 1 of each match to where the grey patch around it fits that around "
+        "keypoint 0, a fraction of a pixel; off gives places as extracted, as published figures "
+        "are.",
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class AssignmentConfig(RefinementConfig):
     """How SuperGlue's scores become matches."""
 
     match_threshold: float = setting(
@@ -128,7 +141,7 @@ class RotationConfig(Settings):
 
 
 @dataclass(frozen=True)
-class NearestConfig(Settings):
+class NearestConfig(RefinementConfig):
     """Mutual nearest neighbours in descriptor space."""
 
     match_threshold: float = setting(

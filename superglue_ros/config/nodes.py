@@ -164,6 +164,11 @@ class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NetworkNodeConfig):
     publish_descriptors: bool = setting(
         True, "Put the descriptors into the Features messages; the matcher needs them."
     )
+    publish_patches: bool = setting(
+        True,
+        "Put the grey patches into the Features messages, 0.3 MB at 1024 keypoints; the matcher "
+        "needs them to refine matches.",
+    )
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,7 @@ def disparity_errors(pair: Pair, disparity: FloatArray) -> FloatArray:
         (K,) float32: distance in pixels between the matched point in the right image and the true
         one, for the matches whose left point has a known disparity at its nearest pixel.
     """
-    index0, index1 = pair.matches.pairs.T
-    points0 = pair.features[0].keypoints[index0]
-    points1 = pair.features[1].keypoints[index1]
+    points0, points1 = pair.matches.points(*pair.features)
     height, width = disparity.shape
     columns, rows = np.rint(points0).astype(np.int32).T
     truth = disparity[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]

@@ -69,6 +69,7 @@ def draw_matches(
     """
     config = config or DrawingConfig()
     _check(features0, features1, matches, inliers, tails)
+    features1 = matches.refined(features1)
     canvas = arrange(image0, image1, config)
     points0 = canvas.place0.carry(features0.keypoints, features0.image_size)
     points1 = canvas.place1.carry(features1.keypoints, features1.image_size)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from superglue_ros.config import (
     SIFT_SUPERGLUE,
     NearestConfig,
+    RefinementConfig,
     SiftConfig,
     SuperGlueConfig,
     SuperPointConfig,
@@ -120,11 +121,12 @@ class RatioMatcher(HostMatcher):
     """Mutual nearest neighbours that pass Lowe's ratio test in image 1."""
 
     name = "ratio"
+    config = RefinementConfig(refinement=False)
 
-    def match(
-        self, features0: Features, features1: Features, *, with_assignment: bool = False
+    def pair_up(
+        self, features0: Features, features1: Features, *, with_assignment: bool
     ) -> Matches:
-        """See `HostMatcher.match`; there is no assignment."""
+        """See `HostMatcher.pair_up`; there is no assignment."""
         if len(features0) == 0 or len(features1) < 2:
             nothing = np.full(len(features0), -1), np.zeros(len(features0))
             return _matches(features0, features1, *nothing)

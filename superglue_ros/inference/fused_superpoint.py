@@ -27,6 +27,7 @@ from superglue_ros.networks import (
     without_slopes,
 )
 from superglue_ros.networks.subpixel import soft_argmax
+from superglue_ros.refinement import cut_patches
 
 
 class DetectionSettings(NamedTuple):
@@ -65,12 +66,14 @@ class FixedDetections(NamedTuple):
         keypoints: (B, K, 2) float32, x and y in pixels.
         scores: (B, K) float32 detector probabilities; 0 beyond the true ones.
         descriptors: (B, K, 256) float32 of unit length.
+        patches: (B, K, S, S) uint8 grey values around them.
         counts: (B,) integers: how many are true.
     """
 
     keypoints: Tensor
     scores: Tensor
     descriptors: Tensor
+    patches: Tensor
     counts: Tensor
 
 
@@ -159,6 +162,6 @@ def detect(
     if settings.subpixel:
         moved = soft_argmax(probabilities, keypoints)
         keypoints = moved if usable is None else stay_within(moved, keypoints, usable != 0)
-    return FixedDetections(
-        keypoints, scores, sample_descriptors(keypoints, descriptor_maps), counts
-    )
+    descriptors = sample_descriptors(keypoints, descriptor_maps)
+    patches = cut_patches(images[:, :height, :width], keypoints)
+    return FixedDetections(keypoints, scores, descriptors, patches, counts)

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from superglue_ros.config import RefinementConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage, Matches
+from superglue_ros.inference.refining import refined
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.networks import mutual_matches
 
@@ -64,7 +66,8 @@ class Matcher(Protocol):
             with_assignment: Whether to fill in `Matches.assignment` too.
 
         Returns:
-            The matches; none where an image has no keypoints.
+            The matches, refined where that is wanted and both features carry patches; none where an
+            image has no keypoints.
 
         Raises:
             InputError: The descriptors do not fit each other or the matcher.
@@ -95,13 +98,30 @@ class HostExtractor:
 
 
 class HostMatcher:
-    """A Matcher made of a function that takes one pair after the other, without a device."""
+    """A Matcher made of a function that takes one pair after the other, without a device.
+
+    Attributes:
+        config: Whether matches are refined.
+    """
+
+    config: RefinementConfig
+
+    def pair_up(
+        self, features0: Features, features1: Features, *, with_assignment: bool
+    ) -> Matches:
+        """The matches before they are refined; see `Matcher.match`."""
+        raise NotImplementedError
 
     def match(
         self, features0: Features, features1: Features, *, with_assignment: bool = False
     ) -> Matches:
         """Match the features of two images; see `Matcher.match`."""
-        raise NotImplementedError
+        pair = (
+            FeatureTensors.from_features(features0, _CPU),
+            FeatureTensors.from_features(features1, _CPU),
+        )
+        matches = self.pair_up(features0, features1, with_assignment=with_assignment)
+        return refined(matches, pair, self.config)
 
     def begin_batch(
         self, pairs: Sequence[tuple[FeatureTensors, FeatureTensors]]

@@ -29,7 +29,7 @@ class NearestMatcher(HostMatcher):
 
     def __init__(self, config: NearestConfig | None = None, **settings: Value) -> None:
         """Take over the settings."""
-        self.config = (config or NearestConfig()).updated(**settings)
+        self.config: NearestConfig = (config or NearestConfig()).updated(**settings)
 
     @property
     def name(self) -> str:
@@ -37,10 +37,10 @@ class NearestMatcher(HostMatcher):
         return "nearest"
 
     @torch.inference_mode()
-    def match(
-        self, features0: Features, features1: Features, *, with_assignment: bool = False
+    def pair_up(
+        self, features0: Features, features1: Features, *, with_assignment: bool
     ) -> Matches:
-        """Match the features of two images; see `Matcher.match`."""
+        """The mutual nearest neighbours; see `HostMatcher.pair_up`."""
         if not len(features0) or not len(features1):
             return no_matches(features0, features1, self.name, with_assignment=with_assignment)
         check_extractors(features0, features1, made_for="")

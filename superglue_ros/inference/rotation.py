@@ -39,14 +39,16 @@ def turn_where_few(
 
     Returns:
         The features of image 1, in pixels of the image as given, and the matches of the best turn.
+        Where it was turned, they are refined and carry no patches.
     """
 
     def turns() -> Iterator[tuple[Features, Matches]]:
         yield unturned
         for quarters in QUARTERS:
             (found,) = extractor.extract_batch([turned(image1, quarters)])
-            back = turned_back(found, quarters, unturned[0].image_size)
-            yield back, match(features0, found)
+            matches = match(features0, found)
+            back = turned_back(matches.refined(found), quarters, unturned[0].image_size)
+            yield back, dataclasses.replace(matches, keypoints1=None)
 
     return best_turn(turns())
 
@@ -80,4 +82,4 @@ def turned_back(features: Features, quarters: int, size: tuple[int, int]) -> Fea
     x, y = features.keypoints.T
     places = {1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}
     keypoints: FloatArray = np.stack(places[quarters], axis=1).astype(np.float32)
-    return dataclasses.replace(features, keypoints=keypoints, image_size=size)
+    return dataclasses.replace(features, keypoints=keypoints, image_size=size, patches=None)

@@ -9,10 +9,10 @@ import torch
 from superglue_ros.config import SuperGlueConfig, Value
 from superglue_ros.features import Features, Matches
 from superglue_ros.inference.device import device_errors, select_device
-from superglue_ros.inference.engines import FeaturePair, PendingMatches, select_superglue
+from superglue_ros.inference.engines import PendingMatches, select_superglue
 from superglue_ros.inference.folding import simplify
 from superglue_ros.inference.interface import check_descriptors, check_extractors
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 from superglue_ros.weights.loading import load_superglue
 
 WARM_UP_KEYPOINTS = 64

@@ -21,11 +21,13 @@ class Places(NamedTuple):
         keypoints: (K, 2), x and y in pixels of the image as given to the extractor.
         scores: (K,), confidences in [0, 1].
         descriptors: (K, D) of unit length.
+        patches: (K, S, S) uint8, the grey values around each keypoint; S is 0 for none.
     """
 
     keypoints: Tensor
     scores: Tensor
     descriptors: Tensor
+    patches: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,8 @@ class FeatureTensors:
         image_size: (width, height) of that image in pixels.
         extractor: Name of the extractor and the digest of its weights.
         arrival: How many of the K are true becomes known through this; None for all.
+        patches: (K, S, S) uint8, the grey values around each keypoint; None for none.
+        patch_scale: Pixels of the image from one sample of a patch to the next.
     """
 
     def __init__(
@@ -72,9 +76,14 @@ class FeatureTensors:
         image_size: tuple[int, int],
         extractor: str,
         arrival: Arrival | None = None,
+        patches: Tensor | None = None,
+        patch_scale: float = 1.0,
     ) -> None:
         """Take the tensors as they are."""
-        self.places = Places(keypoints, scores, descriptors)
+        if patches is None:
+            patches = scores.new_zeros(len(scores), 0, 0, dtype=torch.uint8)
+        self.places = Places(keypoints, scores, descriptors, patches)
+        self.patch_scale = patch_scale
         self.image_size = image_size
         self.extractor = extractor
         self.arrival = arrival
@@ -99,6 +108,11 @@ class FeatureTensors:
         return self.places.descriptors[: len(self)]
 
     @property
+    def patches(self) -> Tensor:
+        """(N, S, S) uint8, the grey values around each keypoint; S is 0 for none."""
+        return self.places.patches[: len(self)]
+
+    @property
     def count(self) -> Tensor:
         """Their number, () int64 on the device, without waiting for it."""
         if self.arrival is not None:
@@ -108,7 +122,7 @@ class FeatureTensors:
 
     @cached_property
     def on_host(self) -> Features:
-        """Keypoints and confidences in the memory of the host, with descriptors (N, 0)."""
+        """Keypoints and confidences in the memory of the host, without the rest."""
         if self.arrival is None:
             keypoints, scores = (tensor.cpu().numpy() for tensor in self.places[:2])
         else:
@@ -116,22 +130,41 @@ class FeatureTensors:
         nothing = np.zeros((len(scores), 0), np.float32)
         return Features(keypoints, scores, nothing, self.image_size, self.extractor)
 
-    def to_features(self) -> Features:
-        """All of it in the memory of the host."""
-        return replace(self.on_host, descriptors=self.descriptors.cpu().numpy())
+    def to_features(self, *, descriptors: bool = True, patches: bool = True) -> Features:
+        """All of it in the memory of the host, or without descriptors or patches."""
+        features = self.on_host
+        if descriptors:
+            features = replace(features, descriptors=self.descriptors.cpu().numpy())
+        if patches and self.places.patches.shape[-1]:
+            of_host = self.patches.cpu().numpy()
+            features = replace(features, patches=of_host, patch_scale=self.patch_scale)
+        return features
 
     def to(self, device: torch.device) -> FeatureTensors:
         """The same on a device; itself where it is there."""
         here = self.places.scores.device
         if (here.type, device.index or 0) == (device.type, here.index or 0):
             return self
-        tensors = (tensor.to(device) for tensor in (self.keypoints, self.scores, self.descriptors))
-        return FeatureTensors(*Places(*tensors), self.image_size, self.extractor)
+        return self._with(Places(*(tensor.to(device) for tensor in self._true_places)))
 
     def best(self, count: int | None) -> FeatureTensors:
         """The `count` most confident ones; None for all."""
-        tensors = (self.keypoints[:count], self.scores[:count], self.descriptors[:count])
-        return FeatureTensors(*tensors, self.image_size, self.extractor)
+        return self._with(Places(*(tensor[:count] for tensor in self._true_places)))
+
+    @property
+    def _true_places(self) -> Places:
+        return Places(*(tensor[: len(self)] for tensor in self.places))
+
+    def _with(self, places: Places) -> FeatureTensors:
+        return FeatureTensors(
+            places.keypoints,
+            places.scores,
+            places.descriptors,
+            self.image_size,
+            self.extractor,
+            patches=places.patches,
+            patch_scale=self.patch_scale,
+        )
 
     @classmethod
     def from_features(cls, features: Features, device: torch.device) -> FeatureTensors:
@@ -140,4 +173,18 @@ class FeatureTensors:
             torch.tensor(array, dtype=torch.float32, device=device)
             for array in (features.keypoints, features.scores, features.descriptors)
         )
-        return cls(keypoints, scores, descriptors, features.image_size, features.extractor)
+        patches = None
+        if features.patches is not None:
+            patches = torch.tensor(features.patches, dtype=torch.uint8, device=device)
+        return cls(
+            keypoints,
+            scores,
+            descriptors,
+            features.image_size,
+            features.extractor,
+            patches=patches,
+            patch_scale=features.patch_scale,
+        )
+
+
+FeaturePair = tuple[FeatureTensors, FeatureTensors]

@@ -130,8 +130,7 @@ class GeometryNode(FrameNode[GeometryNodeConfig]):
         matches: Matches,
         cameras: list[Camera] | None,
     ) -> tuple[TwoViewGeometry, StereoPoints | None]:
-        index0, index1 = matches.pairs.T
-        ends = features0.keypoints[index0], features1.keypoints[index1]
+        ends = matches.points(features0, features1)
         size, config = features1.image_size, self.config
         if cameras is not None and config.mode == "stereo":
             stereo = self._stereo(*cameras)
@@ -179,9 +178,12 @@ class GeometryNode(FrameNode[GeometryNodeConfig]):
         assert self._cloud_output is not None
         with self.stopwatch.stage("track"):
             stamps_sec = seconds_of(message.header0), seconds_of(message.header1)
-            followed = matches.pairs[geometry.inliers]
             tracks = self._tracker.update(
-                stamps_sec, features0.keypoints, features1.keypoints, followed
+                stamps_sec,
+                features0.keypoints,
+                features1.keypoints,
+                matches.pairs[geometry.inliers],
+                matches.are_refined[geometry.inliers],
             )
         self._tracks_output.publish(
             tracks_to_message(tracks, features1.image_size, message.header1)

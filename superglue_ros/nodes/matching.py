@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage, Matches
 from superglue_ros.images import read_image
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference.refining import why_unrefined
 from superglue_ros.inference.rotation import QUARTERS, best_turn, turned, turned_back
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
@@ -58,6 +59,10 @@ class TurnedView(View[Origin]):
         """See `View.features`."""
         return turned_back(self.tensors.on_host, self.quarters, self.size)
 
+    def refined(self, matches: Matches) -> Features:
+        """See `View.refined`; the matches are of the image as it was turned."""
+        return turned_back(matches.refined(self.tensors.on_host), self.quarters, self.size)
+
 
 class MatchResult(NamedTuple):
     """What there is to publish of one pair of images."""
@@ -73,6 +78,7 @@ class Matching:
         config: Mode, keyframes, templates.
         matcher: The matcher.
         stopwatch: For the stage "match".
+        tell: Takes a line, once, on why matches are not refined though that is wanted.
 
     Attributes:
         keyframe: The partners of mode keyframe.
@@ -80,7 +86,11 @@ class Matching:
     """
 
     def __init__(
-        self, config: MatchingConfig, matcher: SuperGlueMatcher, stopwatch: Stopwatch
+        self,
+        config: MatchingConfig,
+        matcher: SuperGlueMatcher,
+        stopwatch: Stopwatch,
+        tell: Callable[[str], None],
     ) -> None:
         """Start without earlier frames."""
         self.keyframe: Keyframe[Origin] = Keyframe(config)
@@ -88,6 +98,8 @@ class Matching:
         self._config = config
         self._matcher = matcher
         self._stopwatch = stopwatch
+        self._tell = tell
+        self._told: set[str] = set()
         partners: dict[str, Partners[Origin]] = {
             "sequential": PreviousFrame(),
             "keyframe": self.keyframe,
@@ -129,15 +141,25 @@ class Matching:
         return best_turn(turns())
 
     def _match(self, pairs: Sequence[Pair]) -> list[Matches]:
+        tensors = [(view0.tensors, view1.tensors) for view0, view1 in pairs]
         with self._stopwatch.stage("match"):
-            return self._matcher.match_batch(
-                [(view0.tensors, view1.tensors) for view0, view1 in pairs],
-                with_assignment=self._config.publish_assignment_matrix,
+            found = self._matcher.match_batch(
+                tensors, with_assignment=self._config.publish_assignment_matrix
             )
+        for pair, matches in zip(tensors, found, strict=True):
+            if self._matcher.config.refinement and matches.keypoints1 is None and len(matches):
+                self._tell_once(why_unrefined(pair))
+        return found
+
+    def _tell_once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._tell(line)
 
     def _result(self, view0: View[Origin], view1: View[Origin], matches: Matches) -> MatchResult:
         headers = (view0.origin.header, view1.origin.header)
-        message = matches_to_message(matches, (view0.features, view1.features), headers)
+        features = (view0.features, view1.refined(matches))
+        message = matches_to_message(replace(matches, keypoints1=None), features, headers)
         assignment = matches.assignment
         return MatchResult(
             message, None if assignment is None else assignment_to_message(assignment, headers)

@@ -89,7 +89,9 @@ class MatchingNode(NetworkNode[Config]):
         self.get_logger().info(
             f"{self._matcher.name} on {self._matcher.device} by {self._matcher.engine}"
         )
-        self._matching = Matching(self.config, self._matcher, self.stopwatch)
+        self._matching = Matching(
+            self.config, self._matcher, self.stopwatch, self.get_logger().warning
+        )
         if self.config.any_rotation and self.config.mode != "template":
             self.get_logger().info(
                 f"any_rotation is for match_images here: frames of mode {self.config.mode} are "

@@ -6,6 +6,7 @@ from typing import Any
 
 from superglue_ros.config import SuperGlueConfig, SuperGlueNodeConfig, SuperPointConfig
 from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.messages import patches_problem
 from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.nodes.conversions import features_from_message
 from superglue_ros.nodes.frame_node import Messages
@@ -41,6 +42,8 @@ class SuperGlueNode(MatchingNode[SuperGlueNodeConfig]):
 
     def process(self, messages: Messages) -> None:
         """Match the features that came."""
+        for problem in filter(None, map(patches_problem, messages)):
+            self.warn(problem)
         with self.stopwatch.stage("decode"):
             tensors = [
                 FeatureTensors.from_features(

@@ -82,8 +82,13 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
             images, masks = self.source.decode(messages)
         with self.stopwatch.stage("extract"):
             tensors = self.extractor.extract_tensors(images, masks)
-            wanted = self.config.publish_descriptors
-            features = [one.to_features() if wanted else one.on_host for one in tensors]
+            features = [
+                one.to_features(
+                    descriptors=self.config.publish_descriptors,
+                    patches=self.config.publish_patches,
+                )
+                for one in tensors
+            ]
         with self.stopwatch.stage("publish"):
             for output, message, one in zip(
                 self._features_outputs, messages, features, strict=False

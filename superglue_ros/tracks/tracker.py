@@ -3,13 +3,17 @@
 A match hands the id of its keypoint on. A keypoint that was not found for some frames gets its id
 back in one of two ways: by a match to a frame in which it was seen (as a matcher to keyframes gives
 it), or because it turns up where the motion of its neighbours would have taken it.
+
+A refined match says where keypoint 0 is in image 1, which is a fraction of a pixel beside the
+keypoint found there; and that keypoint is what the next match begins with. So a track keeps how far
+it is from its keypoint and takes that along: it stays on one point instead of following a detector.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +77,13 @@ class _Table:
         )
 
 
+class _Frame(NamedTuple):
+    """The keypoints of a frame: (N,) the id of each, -1 for none, and (N, 2) where its track is."""
+
+    ids: Ids
+    places: FloatArray
+
+
 class Tracker:
     """Follows keypoints through the matches of a sequence.
 
@@ -92,14 +103,17 @@ class Tracker:
         points0: FloatArray,
         points1: FloatArray,
         pairs: IndexArray,
+        refined: NDArray[np.bool_] | None = None,
     ) -> Tracks:
         """Take the matches of a new frame to an earlier one.
 
         Args:
             stamps_sec: Of the earlier and of the new frame; they tell frames apart.
-            points0: (N, 2) float32, all keypoints of the earlier frame in pixels.
-            points1: (M, 2) float32, all keypoints of the new frame.
+            points0: (N, 2) float32, all keypoints of the earlier frame in pixels, as extracted.
+            points1: (M, 2) float32, all keypoints of the new frame, as these matches refined them.
             pairs: (K, 2) int32, the matches to follow: index in the earlier and in the new frame.
+            refined: (K,) bool, which of them were refined; None for none. A track goes through
+                another one with the motion of its neighbours.
 
         Returns:
             The tracks of the new frame. Where the stamps jump back, as a bag that starts anew lets
@@ -121,12 +135,41 @@ class Tracker:
         index0, index1 = pairs.T
         if stamp0 not in self._frames:
             ended.append(self._see(stamp0, points0, np.full(len(points0), _NONE, np.int64)))
-        ids0 = self._with_new_tracks(self._frames.pop(stamp0), points0, index0)
-        self._frames[stamp0] = ids0  # the newest of the frames that are remembered
+        frame0 = self._with_new_tracks(self._frames.pop(stamp0), points0, index0)
+        self._frames[stamp0] = frame0  # the newest of the frames that are remembered
         ids1 = np.full(len(points1), _NONE, np.int64)
-        ids1[index1] = ids0[index0]
-        ended.append(self._see(stamp1, points1, ids1))
-        return self._seen(stamp1, points1, np.concatenate(ended))
+        ids1[index1] = frame0.ids[index0]
+        places1 = np.array(points1, np.float32)
+        follows = refined is not None and bool(refined.any())
+        if refined is not None and follows:
+            places1[index1] = self._followed(
+                frame0.places[index0], points1[index1] - points0[index0], points1[index1], refined
+            )
+        ended.append(self._see(stamp1, places1, ids1, follows=follows))
+        return self._seen(stamp1, np.concatenate(ended))
+
+    def _followed(
+        self,
+        places: FloatArray,
+        motions: FloatArray,
+        points: FloatArray,
+        refined: NDArray[np.bool_],
+    ) -> FloatArray:
+        """(K, 2) where tracks have come to.
+
+        Args:
+            places: (K, 2) where they were.
+            motions: (K, 2) how far their keypoints have moved.
+            points: (K, 2) their keypoints in the new frame.
+            refined: (K,) bool, whose motion is exact to a fraction of a pixel.
+        """
+        followed = np.asarray(places + motions, np.float32)
+        rows = np.flatnonzero(refined)
+        expected = _carried(places, motions[rows], rows, ~refined)
+        apart = np.linalg.norm(expected - points[~refined], axis=1)
+        near = apart <= self.config.track_search_radius_px
+        followed[~refined] = np.where(near[:, None], expected, points[~refined])
+        return followed
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs to go on from here, in another process say."""
@@ -139,7 +182,11 @@ class Tracker:
             "lengths": table.lengths,
             "missed": table.missed,
             "frame_secs": np.array(list(self._frames), np.float64),
-            **{f"frame_ids{number}": ids for number, ids in enumerate(self._frames.values())},
+            **{
+                f"frame_{name}{number}": value
+                for number, frame in enumerate(self._frames.values())
+                for name, value in frame._asdict().items()
+            },
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -150,26 +197,36 @@ class Tracker:
         names = ("ids", "points", "lengths", "missed")
         self._table = _Table(*(np.array(state[name]) for name in names))
         for number, stamp in enumerate(state["frame_secs"].tolist()):
-            self._frames[stamp] = np.array(state[f"frame_ids{number}"])
+            arrays = (np.array(state[f"frame_{name}{number}"]) for name in _Frame._fields)
+            self._frames[stamp] = _Frame(*arrays)
 
     def _forget(self) -> None:
         self._table = _Table.of(np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
-        self._frames: dict[float, Ids] = {}  # by stamp, the id of each keypoint
+        self._frames: dict[float, _Frame] = {}  # by stamp
         self._last_sec = float("-inf")
 
-    def _with_new_tracks(self, ids: Ids, points: FloatArray, matched: IndexArray) -> Ids:
-        """The ids of a frame's keypoints, where those matched that have none begin a track."""
+    def _with_new_tracks(self, frame: _Frame, points: FloatArray, matched: IndexArray) -> _Frame:
+        """A frame whose matched keypoints have tracks, those without one having begun it there."""
+        ids, lives = frame.ids, np.isin(frame.ids, self._table.ids)
         begins = np.zeros(len(ids), bool)
-        begins[matched] = ~np.isin(ids[matched], self._table.ids)
+        begins[matched] = ~lives[matched]
         new = np.arange(self._next_id, self._next_id + int(begins.sum()), dtype=np.int64)
         self._next_id += len(new)
         ids = ids.copy()
         ids[begins] = new
         self._table += _Table.of(new, np.asarray(points[begins], np.float32))
-        return ids
+        return _Frame(ids, np.where(lives[:, None], frame.places, points).astype(np.float32))
 
-    def _see(self, stamp_sec: float, points: FloatArray, ids: Ids) -> Ids:
-        """Take a frame whose keypoints have these ids; returns the tracks that ended."""
+    def _see(self, stamp_sec: float, points: FloatArray, ids: Ids, *, follows: bool = False) -> Ids:
+        """Take a frame whose keypoints have these ids; returns the tracks that ended.
+
+        Args:
+            stamp_sec: Of the frame.
+            points: (N, 2) where they are, which is written to.
+            ids: (N,) their ids, -1 for none; written to.
+            follows: Whether motions are exact: then a track that is taken up again is where its
+                neighbours' motion has taken it, else at its keypoint.
+        """
         table = self._table
         keypoints = np.flatnonzero(ids >= 0)
         rows = np.searchsorted(table.ids, ids[keypoints])
@@ -180,6 +237,8 @@ class Tracker:
         back, found = _nearest_pairs(expected, points[free], self.config.track_search_radius_px)
         again = np.flatnonzero(lost)[back]
         ids[free[found]] = table.ids[again]
+        if follows:
+            points[free[found]] = expected[back]
 
         table.points[lost] = expected
         table.missed += 1
@@ -189,17 +248,17 @@ class Tracker:
             table.lengths[seen] += 1
         over = table.missed > self.config.max_gap_frames
         self._table = table[~over]
-        self._remember(stamp_sec, ids)
+        self._remember(stamp_sec, _Frame(ids, points))
         return table.ids[over]
 
-    def _remember(self, stamp_sec: float, ids: Ids) -> None:
-        self._frames[stamp_sec] = ids
+    def _remember(self, stamp_sec: float, frame: _Frame) -> None:
+        self._frames[stamp_sec] = frame
         self._last_sec = max(self._last_sec, stamp_sec)
         while len(self._frames) > self.config.max_gap_frames + 2:
             del self._frames[next(iter(self._frames))]
 
-    def _seen(self, stamp_sec: float, points: FloatArray, ended: Ids) -> Tracks:
-        ids = self._frames[stamp_sec]
+    def _seen(self, stamp_sec: float, ended: Ids) -> Tracks:
+        ids, points = self._frames[stamp_sec]
         keypoints = np.flatnonzero(ids >= 0).astype(np.int32)
         return Tracks(
             ids[keypoints],

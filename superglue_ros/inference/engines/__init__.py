@@ -8,7 +8,6 @@ before it is trusted.
 from superglue_ros.inference.engines.interface import (
     EngineOptions,
     EngineUnavailableError,
-    FeaturePair,
     PendingMatches,
     PreparedImage,
     SuperGlueEngine,
@@ -19,7 +18,6 @@ from superglue_ros.inference.engines.selection import select_superglue, select_s
 __all__ = [
     "EngineOptions",
     "EngineUnavailableError",
-    "FeaturePair",
     "PendingMatches",
     "PreparedImage",
     "SuperGlueEngine",

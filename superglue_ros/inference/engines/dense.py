@@ -24,6 +24,7 @@ from superglue_ros.networks import (
 )
 from superglue_ros.networks.subpixel import soft_argmax
 from superglue_ros.networks.superpoint import STRIDE
+from superglue_ros.refinement import cut_patches
 
 
 class DenseSuperPoint:
@@ -85,8 +86,19 @@ class DenseSuperPoint:
                 config,
                 None if allowed is None else allowed[index],
             )
+            patches = cut_patches(batch[index, :, :height, :width], keypoints[None])[0]
             keypoints = rescale_keypoints(keypoints, (width, height), image.size)
-            found.append(FeatureTensors(keypoints, scores, descriptors, image.size, self._name))
+            found.append(
+                FeatureTensors(
+                    keypoints,
+                    scores,
+                    descriptors,
+                    image.size,
+                    self._name,
+                    patches=patches,
+                    patch_scale=image.size[0] / width,
+                )
+            )
         return found
 
     def _suppressed_within(self, allowed: Tensor, probabilities: Tensor, radius: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from superglue_ros.batches import batches
-from superglue_ros.config import AssignmentConfig
+from superglue_ros.config import AssignmentConfig, RefinementConfig
 from superglue_ros.features import FloatArray, Matches
 from superglue_ros.inference.device import strict_float32
 from superglue_ros.inference.engines.fused_options import DTYPES, in_buckets, precision_of
@@ -20,12 +20,17 @@ from superglue_ros.inference.engines.graphs import GraphCache
 from superglue_ros.inference.engines.interface import (
     PAIRS_AT_ONCE,
     EngineOptions,
-    FeaturePair,
     PendingMatches,
 )
-from superglue_ros.inference.fused_matching import FixedMatches, MatchingSettings, match
+from superglue_ros.inference.fused_matching import (
+    FixedMatches,
+    MatchingSettings,
+    PatchBatch,
+    match,
+)
 from superglue_ros.inference.fused_superglue import FeatureBatch, FusedSuperGlue
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.refining import refined, why_unrefined
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 from superglue_ros.inference.transfers import Download, Transfers
 from superglue_ros.networks import SuperGlue
 from superglue_ros.weights.loading import LoadedNetwork
@@ -55,23 +60,41 @@ class FusedSuperGlueEngine:
         """Begin to match pairs; see `SuperGlueEngine.begin_match`."""
         settings = MatchingSettings.of(config, with_assignment=with_assignment)
         groups = list(batches(pairs, self._pairs_at_once))
-        downloads = [self._match_together(group, settings) for group in groups]
+        downloads = [self._match_together(group, settings, config) for group in groups]
 
         def finish() -> list[Matches]:
             return [
-                matches
+                # what patches of several sizes keep from being refined together
+                matches if matches.keypoints1 is not None else refined(matches, pair, config)
                 for group, download in zip(groups, downloads, strict=True)
-                for matches in _matches_of(group, self._name, *download.result())
+                for pair, matches in zip(
+                    group, _matches_of(group, self._name, *download.result()), strict=True
+                )
             ]
 
         return finish
 
     @torch.inference_mode()
-    def _match_together(self, pairs: Sequence[FeaturePair], settings: MatchingSettings) -> Download:
-        batch = self._batch([pair[side] for side in (0, 1) for pair in pairs])
+    def _match_together(
+        self, pairs: Sequence[FeaturePair], settings: MatchingSettings, config: RefinementConfig
+    ) -> Download:
+        features = [pair[side] for side in (0, 1) for pair in pairs]
+        batch, patches = self._batch(features), None
+        if config.refinement and _are_refinable_together(pairs):
+            patches = self._patch_batch(features, batch.scores.shape[1])
         with strict_float32():
-            found = self._graphs(settings, partial(_match, self._network, settings), *batch)
+            found = self._graphs(
+                settings, partial(_match, self._network, settings), *batch, *(patches or ())
+            )
         return self._transfers.download(*found.present)
+
+    def _patch_batch(self, features: Sequence[FeatureTensors], places: int) -> PatchBatch:
+        patches = [one.places.patches for one in features]
+        scales = np.array([one.patch_scale for one in features], np.float32)
+        return PatchBatch(
+            torch.stack([F.pad(one, (0, 0, 0, 0, 0, places - len(one))) for one in patches]),
+            self._transfers.upload(scales),
+        )
 
     def _batch(self, features: Sequence[FeatureTensors]) -> FeatureBatch:
         held = [one.places for one in features]
@@ -92,8 +115,14 @@ class FusedSuperGlueEngine:
         )
 
 
-def _match(network: FusedSuperGlue, settings: MatchingSettings, *batch: Any) -> FixedMatches:
-    return match(network, settings, FeatureBatch(*batch))
+def _match(network: FusedSuperGlue, settings: MatchingSettings, *tensors: Any) -> FixedMatches:
+    batch, patches = tensors[: len(FeatureBatch._fields)], tensors[len(FeatureBatch._fields) :]
+    return match(network, settings, FeatureBatch(*batch), PatchBatch(*patches) if patches else None)
+
+
+def _are_refinable_together(pairs: Sequence[FeaturePair]) -> bool:
+    sizes = {one.places.patches.shape[-1] for pair in pairs for one in pair}
+    return len(sizes) == 1 and not why_unrefined(pairs[0])
 
 
 def _matches_of(
@@ -105,7 +134,7 @@ def _matches_of(
     """The matches of pairs, from `FixedMatches` on the host."""
     for index, (features0, features1) in enumerate(pairs):
         count0, count1 = len(features0), len(features1)
-        matches0, matches1, scores0, scores1 = results[:, index]
+        matches0, matches1, scores0, scores1, *refined = results[:, index]
         assignment = None
         if assignments is not None:
             kept = np.ix_([*range(count0), -1], [*range(count1), -1])
@@ -117,6 +146,8 @@ def _matches_of(
             matching_scores1=scores1[:count1].copy(),
             matcher=name,
             assignment=assignment,
+            keypoints1=np.stack(refined[:2], axis=1)[:count1] if refined else None,
+            refined0=refined[2][:count0] != 0 if refined else None,
         )
 
 

@@ -27,7 +27,7 @@ from superglue_ros.inference.fused_superpoint import (
     FusedSuperPoint,
     detect,
 )
-from superglue_ros.inference.tensors import Arrival, FeatureTensors, Places
+from superglue_ros.inference.tensors import Arrival, FeatureTensors
 from superglue_ros.inference.transfers import Transfers
 from superglue_ros.networks import SuperPoint
 from superglue_ros.weights.loading import LoadedNetwork
@@ -80,10 +80,14 @@ class FusedSuperPointEngine:
         download = self._transfers.download(found.counts, found.keypoints, found.scores)
         return [
             FeatureTensors(
-                *Places(*(tensor[index] for tensor in found[:3])),
+                found.keypoints[index],
+                found.scores[index],
+                found.descriptors[index],
                 image.size,
                 self._name,
                 Arrival(found.counts[index], download, index),
+                patches=found.patches[index],
+                patch_scale=image.size[0] / image.pixels.shape[1],
             )
             for index, image in enumerate(images)
         ]
@@ -129,5 +133,6 @@ def _with_room(found: FixedDetections, more: int) -> FixedDetections:
         F.pad(found.keypoints, (0, 0, 0, more)),
         F.pad(found.scores, (0, more)),
         F.pad(found.descriptors, (0, 0, 0, more)),
+        F.pad(found.patches, (0, 0, 0, 0, 0, more)),
         found.counts,
     )

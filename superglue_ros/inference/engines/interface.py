@@ -16,11 +16,9 @@ import torch
 from superglue_ros.config import AssignmentConfig, DetectionConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage, Matches
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights.loading import LoadedNetwork
-
-FeaturePair = tuple[FeatureTensors, FeatureTensors]
 
 PendingMatches = Callable[[], list[Matches]]
 """Waits for matches that are being computed, and returns them in the host's memory."""
@@ -114,7 +112,8 @@ class SuperGlueEngine(Protocol):
         Args:
             pairs: Features on the engine's device, which may still be being computed; counts may
                 differ within and between pairs, and be 0.
-            config: Threshold and iterations, which may change from call to call.
+            config: Threshold, iterations and whether matches are refined, which may change from
+                call to call.
             with_assignment: Whether to fill in `Matches.assignment`.
 
         Returns:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from superglue_ros.config import AssignmentConfig
 from superglue_ros.features import Matches
-from superglue_ros.inference.engines.interface import FeaturePair, PendingMatches
+from superglue_ros.inference.engines.interface import PendingMatches
 from superglue_ros.inference.interface import matches_from_assignment, no_matches
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.refining import refined
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 from superglue_ros.networks import SuperGlue, optimal_transport
 from superglue_ros.weights.loading import LoadedNetwork
 
@@ -62,6 +63,7 @@ class PairwiseSuperGlue:
         probabilities = optimal_transport(
             self.scores(features0, features1), self._bin_score, config.sinkhorn_iterations
         )
-        return matches_from_assignment(
+        matches = matches_from_assignment(
             probabilities, config.match_threshold, self._name, with_assignment=with_assignment
         )
+        return refined(matches, (features0, features1), config)

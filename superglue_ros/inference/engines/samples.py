@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from superglue_ros.features import GreyImage
-from superglue_ros.inference.engines.interface import FeaturePair
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 
 
 def sample_image(height: int, width: int) -> GreyImage:
