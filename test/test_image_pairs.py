@@ -186,7 +186,7 @@ def test_an_evaluation_in_batches_has_the_figures_of_one_by_one(
         part = np.ascontiguousarray(image[:height, :width])
         pairs.append(evaluation.ImagePair("part", image, part, HomographyTruth(np.eye(3))))
     found, expected = (
-        [one.figures for one in outcomes(Method("superglue", *networks), pairs)]
+        [one["superglue"].figures for one in outcomes(Method("superglue", *networks), pairs)]
         for networks in (fused, exact)
     )
     assert [one["matches"] > 10 for one in found] == [True] * 3

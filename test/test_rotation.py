@@ -60,7 +60,7 @@ def test_the_evaluation_measures_matches_in_any_rotation(stereo_pair: StereoPair
     extractor = SuperPointExtractor(max_keypoints=100, device="cpu")
     matcher = NearestMatcher(match_threshold=0.9)
     plain, turning = (
-        next(outcomes(Method("test", extractor, matcher, any_rotation), [pair])).figures
+        next(outcomes(Method("test", extractor, matcher, any_rotation), [pair]))["test"].figures
         for any_rotation in (False, True)
     )
     assert turning["matching score"] > 0.7 > 0.2 > plain["matching score"]

@@ -136,7 +136,5 @@ def _measure(
             method = replace(method, any_rotation=configs["rotation"].any_rotation)
             for name in report:
                 progress.update(task, description=f"{method_name} on {name}")
-                result = evaluate(method, sets[name], lambda _: progress.advance(task))
-                if result is not None:
-                    report[name][method_name] = result
+                report[name] |= evaluate(method, sets[name], lambda _: progress.advance(task))
     return report

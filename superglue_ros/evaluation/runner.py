@@ -14,6 +14,7 @@ from superglue_ros.evaluation.metrics import area_under_curve
 from superglue_ros.evaluation.pairs import Figures, ImagePair
 from superglue_ros.features import Features, Matches
 from superglue_ros.inference import ImagePairMatcher, MatchedImages
+from superglue_ros.inference.refining import why_unrefined
 from superglue_ros.inference.rotation import turn_where_few
 
 THRESHOLDS = {"DLT": (1, 3, 5, 10), "RANSAC": (1, 3, 5, 10), "pose": (5, 10, 20)}
@@ -52,34 +53,44 @@ class SetResult:
     worst: PairResult
 
 
+UNREFINED = "{}, unrefined"
+"""What the same matches are called before they are refined."""
+
+
 def evaluate(
     method: Method, pairs: Iterable[ImagePair], on_pair: Callable[[PairResult], None]
-) -> SetResult | None:
-    """Run a method over a set; None where the set is empty.
+) -> dict[str, SetResult]:
+    """Run a method over a set.
 
     Args:
         method: What is measured.
         pairs: The set.
         on_pair: Called after each pair, for progress.
+
+    Returns:
+        The outcome by the name of the method, and where it refines, that of the same matches as
+        they were before; nothing where the set is empty.
     """
-    results: list[PairResult] = []
-    extremes: list[PairResult] = []
-    for result in outcomes(method, pairs):
-        on_pair(result)
-        results.append(result)
-        extremes = sorted([*extremes, result], key=_matching_score)
-        extremes = [extremes[0], extremes[-1]]
-    if not results:
-        return None
-    return SetResult(summarise([r.figures for r in results]), extremes[1], extremes[0])
+    results: dict[str, list[PairResult]] = defaultdict(list)
+    for outcome in outcomes(method, pairs):
+        on_pair(outcome[method.name])
+        for name, result in outcome.items():
+            of_name = results[name]
+            of_name.append(result)
+    return {name: _set_result(of_name) for name, of_name in results.items()}
+
+
+def _set_result(results: list[PairResult]) -> SetResult:
+    ordered = sorted(results, key=_matching_score)
+    return SetResult(summarise([r.figures for r in results]), ordered[-1], ordered[0])
 
 
 def _matching_score(result: PairResult) -> float:
     return result.figures["matching score"]
 
 
-def outcomes(method: Method, pairs: Iterable[ImagePair]) -> Iterator[PairResult]:
-    """Run a method on pair after pair."""
+def outcomes(method: Method, pairs: Iterable[ImagePair]) -> Iterator[dict[str, PairResult]]:
+    """Run a method on pair after pair; see `evaluate`."""
     pairs, again = tee(pairs)
     images = ((pair.image0, pair.image1) for pair in again)
     found = ImagePairMatcher(method.extractor, method.matcher).match(images)
@@ -87,7 +98,7 @@ def outcomes(method: Method, pairs: Iterable[ImagePair]) -> Iterator[PairResult]
         yield _outcome(method, pair, of_pair)
 
 
-def _outcome(method: Method, pair: ImagePair, found: MatchedImages) -> PairResult:
+def _outcome(method: Method, pair: ImagePair, found: MatchedImages) -> dict[str, PairResult]:
     """Compare what a method found in one pair with the truth."""
     features0, features1 = found.features0.on_host, found.features1.on_host
     matches = found.matches
@@ -99,6 +110,17 @@ def _outcome(method: Method, pair: ImagePair, found: MatchedImages) -> PairResul
             found.features0.to_features(),
             (features1, matches),
         )
+    outcome = {method.name: _compared(pair, features0, matches.refined(features1), matches)}
+    refines = method.matcher.config.refinement and not why_unrefined(found[:2])
+    if refines and not method.any_rotation:  # which gives turned images refined alone
+        raw = _compared(pair, features0, features1, matches)
+        outcome[UNREFINED.format(method.name)] = raw
+    return outcome
+
+
+def _compared(
+    pair: ImagePair, features0: Features, features1: Features, matches: Matches
+) -> PairResult:
     judgement = pair.truth.judge(
         features0.keypoints.astype(np.float64),
         features1.keypoints.astype(np.float64),

@@ -52,6 +52,10 @@ class Matcher(Protocol):
     """Finds which keypoints of two images belong together."""
 
     @property
+    def config(self) -> RefinementConfig:
+        """Whether matches are refined, among other settings."""
+
+    @property
     def name(self) -> str:
         """Name of the matcher and the digest of its weights."""
 
