@@ -69,7 +69,8 @@ def image_markers(
     """
     shown = match_colours(matches.confidences, inliers)
     index0, index1 = matches.pairs.T
-    points0, points1 = features[0].keypoints[index0], features[1].keypoints
+    points0 = features[0].keypoints[index0]
+    points1 = matches.refined(features[1]).keypoints
     colours = keypoint_colours(len(points1), index1, shown.colours)
     lines = np.stack([points0, points1[index1]], axis=1).reshape(-1, 2)
     line_colours = np.repeat(shown.colours, 2, axis=0)

@@ -32,11 +32,6 @@ def match_statistics(
         "matches": len(matches),
         "inliers": UNKNOWN if inliers is None else int(np.count_nonzero(inliers)),
         "median_confidence": float(np.median(confidences)) if len(matches) else 0.0,
-        "refined_share": _refined_share(matches),
+        "refined_share": float(np.mean(matches.are_refined)) if len(matches) else 0.0,
         "milliseconds": float(milliseconds),
     }
-
-
-def _refined_share(matches: Matches) -> float:
-    refined = getattr(matches, "are_refined", None)
-    return float(np.mean(refined)) if refined is not None and len(refined) else 0.0

@@ -54,7 +54,7 @@ def test_the_picture_goes_to_the_current_folder_where_nothing_is_named(
 ) -> None:
     assert match("left.png", "right.png", "--max-keypoints", "64") == 0
     picture = cv2.imread("left_right_matches.png")
-    assert picture.shape[0] == 160
+    assert picture.shape[0] >= 160
     assert picture.shape[1] >= 480
     printed = capsys.readouterr()
     assert printed.out.splitlines()[-1] == "wrote left_right_matches.png"
@@ -71,7 +71,8 @@ def test_the_layout_and_the_colours_of_the_picture_are_chosen(
     arguments = ("--layout", layout, "--output", "a.png", "--matcher", "nearest")
     assert match("left.png", "right.png", *arguments) == 0
     by_confidence = cv2.imread("a.png")
-    assert by_confidence.shape == (*size, 3)
+    assert by_confidence.shape[0] - size[0] in range(1 + size[0] // 2), "there may be a caption"
+    assert by_confidence.shape[1] == size[1]
     assert match("left.png", "right.png", *arguments, "--colour", "inlier") == 0
     blue_dots = (cv2.imread("a.png") == (233, 180, 86)).all(axis=2).sum()
     assert blue_dots > 50 > (by_confidence == (233, 180, 86)).all(axis=2).sum()

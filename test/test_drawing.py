@@ -54,6 +54,15 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return written
 
 
+def captioned(picture: np.ndarray, rows: int) -> int:
+    """The height of the caption below images of that many rows."""
+    caption = picture[rows:]
+    assert len(caption) > 15
+    assert (caption[:2] == caption[0, 0]).all()
+    assert (caption.max(axis=2) > 200).any(), "there is writing"
+    return len(caption)
+
+
 def is_like(pixel: np.ndarray, wanted: object, than: object) -> bool:
     """Whether a pixel is nearer to one colour than to another."""
     nearness = [np.abs(pixel.astype(int) - np.array(one)).sum() for one in (wanted, than)]
@@ -141,10 +150,10 @@ def test_images_of_different_sizes_stand_beside_each_other_untouched() -> None:
     low, high = np.full((200, 300), 90, np.uint8), np.full((400, 500), 120, np.uint8)
     nothing = features(NO_POINTS)
     picture = draw_matches(low, high, nothing, nothing, matches([], [], 0))
-    assert picture.shape == (400, 300 + GAP + 500, 3)
-    assert (picture[180:200, :300] == 90).all()
-    assert (picture[:, 300 + GAP :] == 120).all()
-    assert (picture[200:, :300] < 90).all()
+    assert picture.shape == (400 + captioned(picture, 400), 300 + GAP + 500, 3)
+    assert (picture[:200, :300] == 90).all()
+    assert (picture[:400, 300 + GAP :] == 120).all()
+    assert (picture[200:400, :300] < 90).all()
 
 
 def test_stacked_images_stand_one_above_the_other() -> None:
@@ -157,7 +166,8 @@ def test_stacked_images_stand_one_above_the_other() -> None:
         matches([0], [0.8], 1),
         DrawingConfig(layout="stacked"),
     )
-    assert picture.shape == (200 + GAP + 240, 320, 3)
+    assert picture.shape[1] == 320
+    assert captioned(picture, 200 + GAP + 240)
     assert picture[180, 250].tolist() == colour(0.8)
     assert picture[200 + GAP + 200, 60].tolist() == colour(0.8)
     assert picture[150, 290].tolist() == [90] * 3
@@ -173,7 +183,7 @@ def test_an_overlay_shows_image_1_with_lines_from_where_the_points_were() -> Non
         matches([0], [1.0], 1),
         DrawingConfig(layout="overlay"),
     )
-    assert picture.shape == (240, 320, 3)
+    assert captioned(picture, 240)
     assert picture[200, 260].tolist() == colour(1.0)
     line = picture[199:202, 203:250].max(axis=0)
     assert all(is_like(pixel, colour(1.0), than=[60] * 3) for pixel in line)
@@ -184,7 +194,7 @@ def test_where_there_is_no_image_0_image_1_stands_alone_without_lines() -> None:
     picture = draw_matches(
         None, GREY, features([[250, 100]]), features([[60, 200]]), matches([0], [1.0], 1)
     )
-    assert picture.shape == (240, 320, 3)
+    assert captioned(picture, 240)
     assert picture[200, 60].tolist() == colour(1.0)
     assert (picture[120:190, 150:] == 60).all()
 
@@ -213,10 +223,10 @@ def test_what_large_images_show_keeps_its_place_in_a_small_picture() -> None:
     nothing = features(NO_POINTS, (3840, 2160))
     config = DrawingConfig(layout="overlay", max_picture_size=480)
     picture = draw_matches(large, large, nothing, nothing, matches([], [], 0), config)
-    assert picture.shape == (270, 480, 3)
-    bright = np.argwhere(picture[110:, :, 0] > 155)  # to the right of and below the panel
-    np.testing.assert_array_equal(bright.min(axis=0) + np.array([110, 0]), [150, 300])
-    np.testing.assert_array_equal(bright.max(axis=0) + np.array([110, 0]), [161, 309])
+    assert picture.shape == (270 + captioned(picture, 270), 480, 3)
+    bright = np.argwhere(picture[:270, :, 0] > 155)
+    np.testing.assert_array_equal(bright.min(axis=0), [150, 300])
+    np.testing.assert_array_equal(bright.max(axis=0), [161, 309])
 
 
 def test_a_tail_leads_to_the_point_and_fades_towards_the_past() -> None:
@@ -264,29 +274,69 @@ def test_grey_and_colour_images_may_be_mixed() -> None:
     assert (as_colour == 60).all(), "the images given are not drawn into"
 
 
-def test_the_panel_holds_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caption_holds_the_counts_and_what_the_marks_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     written = texts(monkeypatch)
-    points0, points1 = [[50, 200], [90, 200], [200, 100]], [[60, 200], [80, 200]]
+    points0, points1 = [[50, 200], [90, 200], [200, 5]], [[60, 200], [80, 200]]
     found = matches([0, 1, -1], [0.5, 0.75, 0.1], count1=2)
+    arguments = (GREY, GREY, features(points0), features(points1), found)
+    counts = ["keypoints 3 / 2", "matches 2", "mean confidence 0.62", "10.0 Hz"]
     picture = draw_matches(
-        GREY,
-        GREY,
-        features(points0),
-        features(points1),
-        found,
+        *arguments,
         DrawingConfig(colour="inlier"),
         inliers=np.array([True, False]),
         notes=["10.0 Hz"],
     )
-    assert written == [
-        "keypoints 3 / 2",
-        "matches 2",
-        "mean confidence 0.62",
-        "10.0 Hz",
-        "inliers 1",
-        "outliers 1",
-    ]
-    assert (picture[:4, :4] < 60).all(), "the corner is dark behind the writing"
+    assert written == [*counts, "inliers 1", "outliers 1", "no match"]
+    blue, green, red = picture[5, 200].tolist()
+    assert blue == green == red > 60, "a point in the corner is seen"
+    caption = picture[240:].reshape(-1, 3).tolist()
+    assert list(INLIER) in caption
+    assert list(OUTLIER) in caption
+    written.clear()
+    draw_matches(*arguments, notes=["10.0 Hz"])
+    assert written == [*counts, "confidence 0..1", "no match"]
+    written.clear()
+    tails = Tails(
+        np.array([0], np.int32), np.array([[10, 10], [60, 200]], np.float32), np.array([2])
+    )
+    draw_matches(*arguments, DrawingConfig(layout="overlay"), tails=tails)
+    assert written[-2:] == ["no match", "where tracks were"]
+
+
+def test_where_lines_would_hide_the_images_the_most_certain_have_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = texts(monkeypatch)
+    rows = np.linspace(2, 237, 200)
+    points = np.column_stack([np.full(200, 160), rows])
+    confidences = np.linspace(0.2, 0.9, 200)
+    random = np.random.default_rng(5)
+    shuffled = random.permutation(200)
+    found = matches(list(range(200)), confidences[shuffled].tolist(), 200)
+    picture = draw_matches(GREY, GREY, features(points), features(points), found)
+    between = picture[:240, 322 - 60 : 322 - 20].astype(int)
+    covered = (np.abs(between - 60).sum(axis=2) > 20).mean()
+    assert 0.02 < covered < 0.35
+    (some,) = [text for text in written if text.startswith("lines of the")]
+    count = int(some.split()[3])
+    assert 20 <= count < 100
+    for rank in (0, count - 1, count + 5, 199):  # from the most certain to the least
+        index = int(np.flatnonzero(shuffled == 199 - rank)[0])
+        line = between[round(rows[index])].mean(axis=0)
+        drawn = is_like(line, colour(confidences[199 - rank]), than=[60] * 3)
+        assert drawn == (rank < count)
+
+
+def test_few_lines_are_all_there_and_nothing_is_said_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = texts(monkeypatch)
+    points = np.column_stack([np.full(20, 160), np.linspace(5, 235, 20)])
+    found = matches(list(range(20)), [0.5] * 20, 20)
+    draw_matches(GREY, GREY, features(points), features(points), found)
+    assert not any(text.startswith("lines") for text in written)
 
 
 def test_nothing_found_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +345,7 @@ def test_nothing_found_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written[:3] == ["keypoints 0 / 1", "matches 0", "mean confidence -"]
 
 
-def test_images_smaller_than_the_panel_are_drawn_too() -> None:
+def test_images_smaller_than_a_caption_have_none() -> None:
     pixel = np.zeros((1, 1), np.uint8)
     nothing = features(NO_POINTS, (0, 0))
     assert draw_matches(pixel, pixel, nothing, nothing, matches([], [], 0)).shape == (1, 6, 3)
@@ -305,6 +355,17 @@ def test_images_smaller_than_the_panel_are_drawn_too() -> None:
         None, pixel, nothing, nothing, matches([], [], 0), config, inliers=inliers
     )
     assert picture.shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("layout", ["side_by_side", "stacked", "overlay"])
+@pytest.mark.parametrize("size", [400, 960])
+def test_images_and_caption_keep_within_the_largest_size(layout: str, size: int) -> None:
+    image = np.full((1200, 900), 60, np.uint8)
+    nothing = features(NO_POINTS, (900, 1200))
+    config = DrawingConfig(layout=layout, max_picture_size=size)
+    picture = draw_matches(image, image, nothing, nothing, matches([], [], 0), config)
+    assert size - 8 <= max(picture.shape[:2]) <= size
+    assert (picture[-1] != 60).all(), "there is a caption"
 
 
 @pytest.mark.filterwarnings("error")
@@ -377,13 +438,13 @@ def structural_similarity(picture: np.ndarray, golden: np.ndarray) -> np.ndarray
     return likeness / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))
 
 
-def below_the_panel(picture: np.ndarray) -> np.ndarray:
+def above_the_caption(picture: np.ndarray) -> np.ndarray:
     """Without letters, which differ between versions of OpenCV."""
-    return picture[100:]
+    return picture[:240]
 
 
 def similarity_to_golden(picture: np.ndarray) -> float:
-    return float(structural_similarity(below_the_panel(picture), cv2.imread(str(GOLDEN))).mean())
+    return float(structural_similarity(above_the_caption(picture), cv2.imread(str(GOLDEN))).mean())
 
 
 def test_a_picture_is_like_the_one_that_was_looked_at_and_found_good() -> None:

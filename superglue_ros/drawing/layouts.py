@@ -5,6 +5,7 @@ Images are (H, W) uint8 grey or (H, W, 3) uint8 BGR; (0, 0) is the centre of the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,11 +20,13 @@ from superglue_ros.images import rescale_keypoints
 Image = NDArray[np.uint8]
 BgrImage = NDArray[np.uint8]
 Size = tuple[int, int]
+Footer = Callable[[int, int], int]
 
 GAP = 4
 """Pixels between the images."""
 
 _FAR = np.float32(1e6)  # pixels beyond which OpenCV's integers end
+_TRIES = 4
 _BACKGROUND = 48  # of the gap and beside the smaller image: tells itself from black images
 
 
@@ -53,25 +56,35 @@ class Canvas:
     """A picture with the images in it.
 
     Attributes:
-        picture: (H, W, 3) uint8 BGR, to be drawn into.
+        picture: (H, W, 3) uint8 BGR, to be drawn into; the rows of the footer below the images.
         place0: Where the pixels of image 0 are; in layout overlay where those of image 1 are.
         place1: Where image 1 is.
         alone: Whether image 1 is the only one.
+        footer: Rows below the images.
     """
 
     picture: BgrImage
     place0: Place
     place1: Place
     alone: bool
+    footer: int = 0
+
+    @property
+    def images(self) -> BgrImage:
+        """The picture without its footer; drawn into, it is the picture that changes."""
+        return self.picture[: len(self.picture) - self.footer]
 
 
-def arrange(image0: Image | None, image1: Image, config: DrawingConfig) -> Canvas:
+def arrange(
+    image0: Image | None, image1: Image, config: DrawingConfig, footer: Footer | None = None
+) -> Canvas:
     """Put two images into one picture, reduced to the size that is wanted.
 
     Args:
         image0: None where there is none: image 1 then stands alone.
         image1: The image that stands right, below, or alone.
         config: The layout and the size.
+        footer: How many rows there are to be below images of that width and height; none if None.
 
     Raises:
         InputError: An image is of another kind.
@@ -79,40 +92,55 @@ def arrange(image0: Image | None, image1: Image, config: DrawingConfig) -> Canva
     _check(image1)
     if image0 is not None:
         _check(image0)
-    if image0 is None or config.layout == "overlay":
-        size = _reduced(_size(image1), _scale(_size(image1), 0, 0, config.max_picture_size))
-        place = Place((0, 0), size)
-        return Canvas(_fitted(image1, size), place, place, alone=True)
-    return _both(image0, image1, config)
+    alone = image0 is None or config.layout == "overlay"
+    images = [image1] if image0 is None or alone else [image0, image1]
+    axis, gap = (1 if config.layout == "stacked" else 0), (0 if alone else GAP)
+    sizes, rows = _sizes(images, axis, gap, config.max_picture_size, footer)
+    width, height = _extent(sizes, axis, gap)
+    picture = np.full((height + rows, width, 3), _BACKGROUND, np.uint8)
+    places = [Place((0, 0), sizes[0])]
+    if not alone:
+        corner = [0, 0]
+        corner[axis] = sizes[0][axis] + gap
+        places.append(Place((corner[0], corner[1]), sizes[1]))
+    for image, place in zip(images, places, strict=True):
+        (left, top), (right, bottom) = place.corner, place.size
+        picture[top : top + bottom, left : left + right] = _fitted(image, place.size)
+    return Canvas(picture, places[0], places[-1], alone=alone, footer=rows)
 
 
-def _both(image0: Image, image1: Image, config: DrawingConfig) -> Canvas:
-    axis = 1 if config.layout == "stacked" else 0
-    (length0, breadth0), (length1, breadth1) = (
-        (size[axis], size[1 - axis]) for size in (_size(image0), _size(image1))
-    )
-    total = [0, 0]
-    total[axis], total[1 - axis] = length0 + length1, max(breadth0, breadth1)
-    scale = _scale((total[0], total[1]), axis, GAP, config.max_picture_size)
-    size0, size1 = (_reduced(_size(image), scale) for image in (image0, image1))
-    corner = [0, 0]
-    corner[axis] = size0[axis] + GAP
-    place0, place1 = Place((0, 0), size0), Place((corner[0], corner[1]), size1)
-    extent = [max(a + b, c) for a, b, c in zip(place1.corner, size1, size0, strict=True)]
-    picture = np.full((extent[1], extent[0], 3), _BACKGROUND, np.uint8)
-    for image, place in ((image0, place0), (image1, place1)):
-        (left, top), (width, height) = place.corner, place.size
-        picture[top : top + height, left : left + width] = _fitted(image, place.size)
-    return Canvas(picture, place0, place1, alone=False)
+def _sizes(
+    images: Sequence[Image], axis: int, gap: int, max_size: int, footer: Footer | None
+) -> tuple[list[Size], int]:
+    """The sizes of the images in the picture, and the rows below them."""
+    total = _extent([_size(image) for image in images], axis, 0)
+    rows = 0
+    for _ in range(_TRIES):  # narrower images may need more rows
+        scale = _scale(total, axis, gap, max_size, rows)
+        sizes = [_reduced(_size(image), scale) for image in images]
+        width, height = _extent(sizes, axis, gap)
+        needed = footer(width, height) if footer else 0
+        if needed <= rows or not max_size or height + needed <= max_size:
+            return sizes, needed
+        rows = needed
+    return sizes, 0
 
 
-def _scale(size: Size, axis: int, gap: int, max_size: int) -> float:
-    """What the images are reduced by, so that with the gap they keep within the size."""
+def _extent(sizes: Sequence[Size], axis: int, gap: int) -> Size:
+    """(width, height) of what stands in a row along an axis."""
+    extent = [0, 0]
+    extent[axis] = sum(size[axis] for size in sizes) + gap * (len(sizes) - 1)
+    extent[1 - axis] = max(size[1 - axis] for size in sizes)
+    return extent[0], extent[1]
+
+
+def _scale(size: Size, axis: int, gap: int, max_size: int, rows: int) -> float:
+    """What the images are reduced by, so that with gap and footer they keep within the size."""
     if not max_size:
         return 1.0
-    room = [max_size, max_size]
+    room = [max_size, max_size - rows]
     room[axis] -= gap
-    return min(1.0, *(have / need for have, need in zip(room, size, strict=True)))
+    return min(1.0, *(max(1, have) / need for have, need in zip(room, size, strict=True)))
 
 
 def _reduced(size: Size, scale: float) -> Size:

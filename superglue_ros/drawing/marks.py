@@ -20,6 +20,11 @@ _RIM = (32, 32, 32)
 _RIM_WIDTH = 0.8
 _TURNS = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 _CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1).astype(np.float32)
+_COVERED_SHARE = 0.07  # of the picture, by lines
+FEWEST_LINES = 20
+"""Are always drawn."""
+
+_LINE_OPACITY = 0.85
 _TAIL_OPACITIES = (0.35, 0.6, 0.85)  # of the oldest third of a tail, the next, the newest
 
 
@@ -36,15 +41,35 @@ class Pen:
         self._unit = max(_MIN_UNIT, max(picture.shape[:2]) / _UNIT_SIDE)
         self._width = max(1, round(self._unit))
 
-    def lines(self, starts: FloatArray, ends: FloatArray, colours: Colours) -> None:
-        """Draw (K, 2) to (K, 2), the last on top, so faint that the images show through."""
-        lined = self._picture.copy()
-        for start, end, colour in zip(_fixed(starts), _fixed(ends), colours.tolist(), strict=True):
-            cv2.line(lined, start, end, colour, self._width, cv2.LINE_AA, _FRACTION_BITS)
-        height, width = lined.shape[:2]
+    def lines(
+        self, starts: FloatArray, ends: FloatArray, colours: Colours, certainty: FloatArray
+    ) -> int:
+        """Draw lines from (K, 2) to (K, 2), the last on top; the images show through them.
+
+        More than a share of the picture they do not cover: they keep their colours, and the least
+        certain are left out.
+
+        Args:
+            starts: Their beginnings.
+            ends: Their ends.
+            colours: (K, 3) of the lines.
+            certainty: (K,) which are drawn first where not all can be.
+
+        Returns:
+            How many there are.
+        """
+        height, width = self._picture.shape[:2]
         lengths = np.minimum(np.linalg.norm(ends - starts, axis=1), math.hypot(height, width))
-        covered = float(lengths.sum()) * self._width
-        self._blend(lined, _line_opacity(covered / (height * width)))
+        best = np.argsort(-certainty, kind="stable")
+        covered = np.cumsum(lengths[best]) * self._width
+        count = int(np.searchsorted(covered, _COVERED_SHARE * height * width, side="right"))
+        drawn = np.sort(best[: max(count, FEWEST_LINES)])
+        lined = self._picture.copy()
+        fixed = _fixed(starts[drawn]), _fixed(ends[drawn])
+        for start, end, colour in zip(*fixed, colours[drawn].tolist(), strict=True):
+            cv2.line(lined, start, end, colour, self._width, cv2.LINE_AA, _FRACTION_BITS)
+        self._blend(lined, _LINE_OPACITY)
+        return len(drawn)
 
     def dots(self, points: FloatArray, colours: Colours, *, radius: float, rim: bool) -> None:
         """Draw discs at (K, 2), the last on top; the radius is in units."""
@@ -89,8 +114,3 @@ class Pen:
 
 def _fixed(points: FloatArray) -> NDArray[np.int32]:
     return np.rint(points * (1 << _FRACTION_BITS)).astype(np.int32)
-
-
-def _line_opacity(covered_share: float) -> float:
-    """The more of the picture lines would cover, the fainter: the images stay visible."""
-    return min(0.9, max(0.2, 0.32 / math.sqrt(max(covered_share, 1e-3))))

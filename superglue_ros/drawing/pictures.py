@@ -7,23 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from superglue_ros.config import DrawingConfig
+from superglue_ros.drawing.caption import Caption, Entry
 from superglue_ros.drawing.colours import (
+    INLIER,
     NEUTRAL,
+    OUTLIER,
     Flags,
     MatchColours,
     keypoint_colours,
     match_colours,
 )
 from superglue_ros.drawing.layouts import BgrImage, Canvas, Image, arrange
-from superglue_ros.drawing.marks import Pen
-from superglue_ros.drawing.panel import draw_panel
+from superglue_ros.drawing.marks import FEWEST_LINES, Pen
 from superglue_ros.drawing.tails import Tails, split
 from superglue_ros.errors import InputError
-from superglue_ros.features import Features, FloatArray, IndexArray, Matches
+from superglue_ros.features import Features, FloatArray, Matches
 
 _MATCHED_RADIUS = 2.2
 _OUTLIER_RADIUS = 3.2
 _UNMATCHED_RADIUS = 1.2
+_SOME_LINES = "lines of the 0 most certain"
 
 
 def draw_matches(
@@ -43,9 +46,9 @@ def draw_matches(
     Side by side or stacked, a match is a line from image to image; in layout overlay it is a line
     on image 1, from where the point was in image 0 to where it is. Colours say how confident a
     match is (dark blue 0, yellow 1, the most confident on top) or whether it is an inlier (blue
-    dots) or an outlier (red crosses). Keypoints without a match are small grey dots. A panel in the
-    top left corner holds the counts and the colours' key. Nothing found gives the images and the
-    panel.
+    dots) or an outlier (red crosses). Keypoints without a match are small grey dots. Where the
+    lines of all matches would hide the images, the most certain have theirs. A caption below the
+    images holds the counts and what the marks mean. Nothing found gives the images and the caption.
 
     Args:
         image0: (H0, W0) grey or (H0, W0, 3) BGR; the left, the upper, or the one that is overlaid.
@@ -58,11 +61,12 @@ def draw_matches(
         inliers: (K,) bool, which of `matches.pairs` agree with the geometry. None where that is not
             known: colours then are by confidence, whatever the settings.
         tails: The tracks of image 1, drawn on it.
-        notes: Lines for the panel below the counts.
+        notes: What the caption says beside the counts.
 
     Returns:
         (H, W, 3) uint8 BGR: the images at their size with 4 pixels between them, or reduced to the
-        `max_picture_size`.
+        `max_picture_size`, from the top left corner on, and below them the caption where the
+        picture is large enough for it.
 
     Raises:
         InputError: An image is of another kind, or the matches are of other features.
@@ -70,22 +74,28 @@ def draw_matches(
     config = config or DrawingConfig()
     _check(features0, features1, matches, inliers, tails)
     features1 = matches.refined(features1)
-    canvas = arrange(image0, image1, config)
-    points0 = canvas.place0.carry(features0.keypoints, features0.image_size)
-    points1 = canvas.place1.carry(features1.keypoints, features1.image_size)
     by_inlier = config.colour == "inlier" and inliers is not None
     colours = match_colours(matches.confidences, inliers if by_inlier else None)
-    pen = Pen(canvas.picture)
+    has_lines = image0 is not None and not (config.layout == "overlay" and tails is not None)
+    entries = [
+        *(Entry(text) for text in (*_counts(features0, features1, matches, tails), *notes)),
+        *_key(colours, by_inlier=by_inlier, is_overlay=has_lines and config.layout == "overlay"),
+        *([] if tails is None else [Entry("where tracks were", "line", NEUTRAL)]),
+    ]
+    with_room = [*entries, Entry(_SOME_LINES)] if len(matches) > FEWEST_LINES else entries
+    canvas = arrange(image0, image1, config, Caption(with_room).height)
+    points0 = canvas.place0.carry(features0.keypoints, features0.image_size)
+    points1 = canvas.place1.carry(features1.keypoints, features1.image_size)
+    pen = Pen(canvas.images)
     if not canvas.alone:
         _draw_unmatched(pen, points0[matches.matches0 < 0])
     _draw_unmatched(pen, points1[matches.matches1 < 0])
     if tails is not None:
         _draw_tails(pen, tails, canvas, features1, matches, colours)
-    has_lines = image0 is not None and not (canvas.alone and tails is not None)
-    _draw_matches(pen, points0, points1, matches.pairs, colours, canvas, has_lines=has_lines)
-    lines = [*_counts(features0, features1, matches, tails), *notes]
-    out = int(np.count_nonzero(colours.outliers))
-    draw_panel(canvas.picture, lines, (len(matches) - out, out) if by_inlier else None)
+    shown = _draw_matches(pen, points0, points1, matches, colours, canvas, has_lines=has_lines)
+    if has_lines and shown < len(matches):
+        entries.append(Entry(_SOME_LINES.replace("0", str(shown))))
+    Caption(entries).draw(canvas.picture[len(canvas.images) :])
     return canvas.picture
 
 
@@ -131,20 +141,37 @@ def _draw_matches(
     pen: Pen,
     points0: FloatArray,
     points1: FloatArray,
-    pairs: IndexArray,
+    matches: Matches,
     colours: MatchColours,
     canvas: Canvas,
     *,
     has_lines: bool,
-) -> None:
-    index0, index1 = pairs[colours.order].T
+) -> int:
+    """Draw the matches; returns how many of them have their line."""
+    index0, index1 = matches.pairs[colours.order].T
+    shown = 0
     shades, outliers = colours.colours[colours.order], colours.outliers[colours.order]
     if has_lines:
-        pen.lines(points0[index0], points1[index1], shades)
+        certainty = matches.confidences[colours.order]
+        shown = pen.lines(points0[index0], points1[index1], shades, certainty)
     ends = [points1[index1]] if canvas.alone else [points0[index0], points1[index1]]
     for points in ends:
         pen.crosses(points[outliers], shades[outliers], radius=_OUTLIER_RADIUS)
         pen.dots(points[~outliers], shades[~outliers], radius=_MATCHED_RADIUS, rim=True)
+    return shown
+
+
+def _key(colours: MatchColours, *, by_inlier: bool, is_overlay: bool) -> list[Entry]:
+    """What the marks mean."""
+    out = int(np.count_nonzero(colours.outliers))
+    inside = len(colours.outliers) - out
+    kinds = (
+        [Entry(f"inliers {inside}", "dot", INLIER), Entry(f"outliers {out}", "cross", OUTLIER)]
+        if by_inlier
+        else [Entry("confidence 0..1", "confidences")]
+    )
+    line = [Entry("dot now, line from before")] if is_overlay else []
+    return [*kinds, Entry("no match", "dot", NEUTRAL), *line]
 
 
 def _counts(
