@@ -77,6 +77,8 @@ def test_every_pair_has_its_picture_its_image_its_marks_and_its_numbers(
     assert (numbers.keypoints0, numbers.keypoints1) == (len(features0), len(features1))
     assert (numbers.matches, numbers.inliers) == (len(matches), geometry.inliers.sum())
     assert numbers.median_confidence == pytest.approx(np.median(matches.confidences))
+    assert numbers.refined_share == pytest.approx(matches.are_refined.mean())
+    assert numbers.refined_share > 0.5
     for topic, kind in IMAGE_MARKERS.items():
         marker = found[topic][0][1]
         assert marker.type == kind
