@@ -12,7 +12,7 @@ TOPICS = {
     "right/camera_info": "Topic of the right camera's calibration.",
 }
 # The left image is matched to the right one, under stereo/, and to the left one before.
-ACROSS = [(topic, f"stereo/{topic}") for topic in ("matches", "geometry", "timing", "enable")]
+ACROSS = [(topic, f"stereo/{topic}") for topic in ("matches", "geometry")]
 ALONG = [("features", "left/features"), ("camera_info", LaunchConfiguration("left_camera_info"))]
 
 

@@ -113,7 +113,7 @@ def rss_of(process: NodeProcess) -> int:
 def counts_of(diagnostics: Collector, name: str) -> dict[str, int]:
     """The newest counts that a node has told of."""
     statuses = [one for message in diagnostics.messages for one in message.status]
-    newest = next((one for one in reversed(statuses) if one.name.endswith(name)), None)
+    newest = next((one for one in reversed(statuses) if one.name.endswith(f"{name}: frames")), None)
     pairs = [] if newest is None else newest.values
     return {
         pair.key: int(pair.value)

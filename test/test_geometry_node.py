@@ -292,7 +292,7 @@ def test_diagnostics_tell_the_calibration_and_the_last_geometry(ros: Ros) -> Non
     diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
     view = matched_views(plane=True)
     setup.answer(matches_of(view.points0, view.points1, (0, 1)))
-    name = f"{ros.namespace}/geometry_node".lstrip("/")
+    name = f"{ros.namespace}/geometry_node: frames"
 
     def told() -> bool:
         for message in diagnostics.messages:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import weakref
 from typing import Any
 
@@ -28,9 +30,12 @@ from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.msg import Timing
 
 from superglue_ros.features import GreyImage
+from superglue_ros.nodes.geometry_node import GeometryNode
+from superglue_ros.nodes.superglue_node import SuperGlueNode
 from superglue_ros.nodes.superpoint_node import SuperPointNode
 
 SETTINGS = {"max_keypoints": 40, "device": "cpu", "process_every_frame": True}
+SIDES = ("left", "right")
 
 ros = pytest.fixture(ros_context)
 other = pytest.fixture(ros_context)
@@ -47,7 +52,7 @@ def status_of(ros: Ros, collector: Collector, wanted: Any, what: str) -> Diagnos
 
     def find() -> DiagnosticStatus | None:
         statuses = [one for message in collector.messages for one in message.status]
-        own = [one for one in statuses if one.name.startswith(ros.namespace.strip("/"))]
+        own = [one for one in statuses if one.name.startswith(ros.namespace)]
         return next(filter(wanted, own), None)
 
     wait_until(find, what)
@@ -77,6 +82,10 @@ def test_diagnostics_tell_counts_latency_weights_and_licence(ros: Ros, image: Gr
     )
     values = values_of(status)
     assert status.level == DiagnosticStatus.OK
+    assert status.name == f"{ros.namespace}/superpoint_node: frames"
+    assert status.hardware_id == socket.gethostname()
+    assert re.fullmatch(r"running: \d+\.\d frames/s, \d+ ms from input .*", status.message)
+    assert float(values["frames rate [Hz]"]) > 0
     assert (values["received"], values["processed"], values["dropped: bad input"]) == (*"211",)
     assert values["device"] == "cpu"
     assert values["SuperPoint weights"].startswith("superpoint sha256:")
@@ -115,26 +124,29 @@ def test_diagnostics_tell_what_became_of_the_messages_of_each_input(
     status = status_of(
         ros, diagnostics, lambda one: names_in(one).get("processed") == "4", "two pairs"
     )
-    found = {key: text for key, text in names_in(status).items() if "image" in key}
+    found = {
+        key: text for key, text in names_in(status).items() if "image" in key and "last" not in key
+    }
     assert found == {key: text for key, text in wanted.items() if "image" in key}
     assert names_in(status).items() >= wanted.items()
 
 
 def test_the_timing_of_each_frame_is_published_to_who_listens(ros: Ros, image: GreyImage) -> None:
-    timing = ros.collector(Timing, "timing")
+    timing = ros.collector(Timing, "superpoint_node/timing")
     publisher = ros.publisher(Image, "image")
     node = ros.start(SuperPointNode, **SETTINGS)
     ros.wait_for_subscribers(publisher)
-    wait_until(lambda: node.count_publishers(f"{ros.namespace}/timing"), "the timing topic")
+    topic = f"{ros.namespace}/superpoint_node/timing"
+    wait_until(lambda: node.count_publishers(topic), "the timing topic")
     wait_until(
         lambda: any(
-            one.topic_name == f"{ros.namespace}/timing" and one.get_subscription_count()
-            for one in node.publishers
+            one.topic_name == topic and one.get_subscription_count() for one in node.publishers
         ),
         "the test to be heard as a listener",
     )
     publisher.publish(image_message(image, header(5)))
     message = timing.at(5)
+    assert message.node == f"{ros.namespace}/superpoint_node"
     durations = dict(zip(message.stages, message.durations_ms, strict=True))
     assert list(durations) == ["wait", "decode", "extract", "publish", "total"]
     parts = sum(value for stage, value in durations.items() if stage != "total")
@@ -179,15 +191,94 @@ def test_a_node_without_usable_input_says_why(
     assert "no usable input for 0.5 s" in status.message
 
 
+def test_a_camera_that_falls_silent_is_named(ros: Ros, image: GreyImage) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    left, right = (ros.publisher(Image, f"{side}/image") for side in ("left", "right"))
+    node = ros.start(SuperPointNode, mode="stereo", input_timeout_sec=1.0, **SETTINGS)
+    ros.wait_for_subscribers(left, right)
+    for publisher in (left, right):
+        publisher.publish(image_message(image, header(1)))
+    wait_until(lambda: node.counts["processed"] == 2, "a pair")
+
+    def reported() -> bool:
+        right.publish(image_message(image, header(2)))
+        statuses = [one for message in diagnostics.messages for one in message.status]
+        return any(silent in one.message for one in statuses)
+
+    silent = f"{ros.namespace}/left/image, which has a publisher, has been silent for"
+    wait_until(reported, "the silence in the diagnostics")
+    status = status_of(ros, diagnostics, lambda one: silent in one.message, "it")
+    assert "right/image" not in status.message
+    assert status.level == DiagnosticStatus.WARN
+    ages = {side: f"{ros.namespace}/{side}/image last arrival [s ago]" for side in SIDES}
+    values = values_of(status)
+    assert float(values[ages["left"]]) >= 1.0 > float(values[ages["right"]])
+
+
+def test_a_node_that_is_not_active_says_so(ros: Ros) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    node = ros.start(SuperPointNode, active=False, weights="missing.pth", **SETTINGS)
+    steps = [
+        (lambda: None, "not configured"),
+        (node.trigger_configure, "not configured: no weights 'missing.pth'"),
+        (lambda: ros.set_parameters("superpoint_node", weights="superpoint"), "not configured"),
+        (node.trigger_configure, "configured, not active"),
+        (node.trigger_activate, "running"),
+        (node.trigger_deactivate, "configured, not active"),
+        (node.trigger_cleanup, "not configured"),
+    ]
+    for step, words in steps:
+        step()
+        diagnostics.messages.clear()
+        status = status_of(ros, diagnostics, lambda one, w=words: one.message.startswith(w), words)
+        wanted = DiagnosticStatus.OK if words == "running" else DiagnosticStatus.WARN
+        assert status.level == wanted
+
+
+def test_a_node_that_drops_much_says_so_and_why(ros: Ros, image: GreyImage) -> None:
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    publisher = ros.publisher(Image, "image")
+    ros.start(SuperPointNode, **SETTINGS)
+    ros.wait_for_subscribers(publisher)
+    for second in range(1, 17):
+        message = image_message(image, header(second))
+        message.encoding = "mono8" if second <= 4 else "none"
+        publisher.publish(message)
+    text = "1[0-2] of the last 1[0-6] messages were dropped, most of them because: bad input"
+    status = status_of(ros, diagnostics, lambda one: re.fullmatch(text, one.message), text)
+    assert status.level == DiagnosticStatus.WARN
+
+
+def test_what_belongs_to_one_node_stands_under_its_name(ros: Ros) -> None:
+    for node_type in (SuperPointNode, SuperGlueNode, GeometryNode):
+        node = ros.start(node_type, active=False)
+        own = f"{ros.namespace}/{node.get_name()}/"
+        names = [
+            name
+            for name, _ in [
+                *ros.node.get_service_names_and_types_by_node(node.get_name(), ros.namespace),
+                *ros.node.get_publisher_names_and_types_by_node(node.get_name(), ros.namespace),
+            ]
+            if name.startswith(ros.namespace)
+        ]
+        assert {f"{own}enable", f"{own}timing"} <= set(names)
+        assert all(name.startswith(own) for name in names)
+
+
 def test_a_disabled_node_drops_what_comes_until_it_is_enabled(ros: Ros, image: GreyImage) -> None:
     features = ros.collector(FeaturesMessage, "features")
     publisher = ros.publisher(Image, "image")
     node = ros.start(SuperPointNode, **SETTINGS)
     ros.wait_for_subscribers(publisher)
-    assert ros.call(SetBool, "enable", SetBool.Request(data=False)).message == "disabled"
+    enable = "superpoint_node/enable"
+    diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
+    assert ros.call(SetBool, enable, SetBool.Request(data=False)).message == "disabled"
     publisher.publish(image_message(image, header(1)))
     wait_until(lambda: node.counts["received"] == 1, "the first image")
-    assert ros.call(SetBool, "enable", SetBool.Request(data=True)).message == "enabled"
+    disabled = "disabled by ~/enable: what comes is dropped"
+    status = status_of(ros, diagnostics, lambda one: one.message == disabled, disabled)
+    assert status.level == DiagnosticStatus.WARN
+    assert ros.call(SetBool, enable, SetBool.Request(data=True)).message == "enabled"
     publisher.publish(image_message(image, header(2)))
     features.at(2)
     wait_until(lambda: node.counts["processed"] == 1, "the second image")

@@ -120,7 +120,7 @@ def test_keyframe_mode_keeps_the_keyframe_until_it_is_renewed(
     for frame in frames[:3]:
         camera.send(frame)
     assert [stamp(m.header0)[0] for m in camera.matches.wait_for(2)] == [1, 1]
-    assert ros.call(Trigger, "renew_keyframe", Trigger.Request()).success
+    assert ros.call(Trigger, "pipeline_node/renew_keyframe", Trigger.Request()).success
     for frame in frames[3:]:
         camera.send(frame)
     last = camera.matches.at(5)
@@ -141,7 +141,7 @@ def test_keyframe_mode_renews_the_keyframe_as_its_live_settings_say(
 
 def test_renewing_a_keyframe_is_refused_where_there_is_none(ros: Ros) -> None:
     Camera(ros, "sequential")
-    answer = ros.call(Trigger, "renew_keyframe", Trigger.Request())
+    answer = ros.call(Trigger, "pipeline_node/renew_keyframe", Trigger.Request())
     assert not answer.success
     assert "sequential" in answer.message
 
@@ -162,18 +162,18 @@ def test_template_mode_matches_each_frame_to_the_images_of_a_folder(
 def test_a_template_can_be_set_by_service(ros: Ros, frames: list[GreyImage]) -> None:
     camera = Camera(ros, "template")
     request = SetTemplate.Request(image=image_message(frames[0], header(7, frame_id="door")))
-    answer = ros.call(SetTemplate, "set_template", request)
+    answer = ros.call(SetTemplate, "pipeline_node/set_template", request)
     assert (answer.success, answer.count) == (True, 1)
     message = camera.matches.at(camera.send(frames[1]))
     assert message.header0.frame_id == "door"
     request.replace = True
-    assert ros.call(SetTemplate, "set_template", request).count == 1
+    assert ros.call(SetTemplate, "pipeline_node/set_template", request).count == 1
 
 
 def test_a_template_without_keypoints_is_refused(ros: Ros) -> None:
     Camera(ros, "template")
     request = SetTemplate.Request(image=image_message(BLACK, header(7, frame_id="night")))
-    answer = ros.call(SetTemplate, "set_template", request)
+    answer = ros.call(SetTemplate, "pipeline_node/set_template", request)
     assert (answer.success, answer.count) == (False, 0)
     assert "night" in answer.message
 
@@ -199,7 +199,7 @@ def test_two_images_can_be_matched_by_service(ros: Ros, frames: list[GreyImage])
     request = MatchImages.Request(
         image0=image_message(frames[0], header(3)), image1=image_message(frames[2], header(4))
     )
-    answer = ros.call(MatchImages, "match_images", request)
+    answer = ros.call(MatchImages, "pipeline_node/match_images", request)
     assert (answer.success, answer.message) == (True, "")
     *_, got = matches_from_message(answer.matches)
     extractor, matcher = SuperPointExtractor(**SUPERPOINT), SuperGlueMatcher(**SUPERGLUE)
@@ -215,7 +215,7 @@ def test_by_service_turned_images_match_where_any_rotation_is_asked_for(
     Camera(ros, "sequential", any_rotation=any_rotation)
     answer = ros.call(
         MatchImages,
-        "match_images",
+        "pipeline_node/match_images",
         MatchImages.Request(
             image0=image_message(frames[0], header(3)),
             image1=image_message(on_its_side(frames[1]), header(4)),
@@ -249,7 +249,7 @@ def test_matching_unusable_images_by_service_says_why(ros: Ros, frames: list[Gre
     broken = image_message(frames[0], header(3))
     broken.encoding = "32FC1"
     request = MatchImages.Request(image0=broken, image1=image_message(frames[0], header(3)))
-    answer = ros.call(MatchImages, "match_images", request)
+    answer = ros.call(MatchImages, "pipeline_node/match_images", request)
     assert not answer.success
     assert "32FC1" in answer.message
 
@@ -257,7 +257,9 @@ def test_matching_unusable_images_by_service_says_why(ros: Ros, frames: list[Gre
 def test_services_answer_while_the_node_is_not_active(ros: Ros, frames: list[GreyImage]) -> None:
     ros.start(PipelineNode, active=False, **SUPERPOINT, **SUPERGLUE)
     image = image_message(frames[0], header(3))
-    answer = ros.call(MatchImages, "match_images", MatchImages.Request(image0=image, image1=image))
+    answer = ros.call(
+        MatchImages, "pipeline_node/match_images", MatchImages.Request(image0=image, image1=image)
+    )
     assert (answer.success, answer.message) == (False, "the node is not active")
 
 

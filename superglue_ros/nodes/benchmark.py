@@ -95,7 +95,7 @@ def measure_nodes(
         ros_session(),
         NodeProcesses(commands, Path(folder)) as processes,
     ):
-        client = Client(images, processes, len(commands))
+        client = Client(images, processes, ARRANGEMENTS[name])
         try:
             client.connect()
             measured = client.measure(frames, on_frame)

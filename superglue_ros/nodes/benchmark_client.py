@@ -38,10 +38,10 @@ class Client:
     """Sends a stereo pair and awaits its matches and the nodes' timing."""
 
     def __init__(
-        self, images: Sequence[GreyImage], processes: NodeProcesses, node_count: int
+        self, images: Sequence[GreyImage], processes: NodeProcesses, nodes: Sequence[str]
     ) -> None:
         self._processes = processes
-        self._node_count = node_count
+        self._node_count = len(nodes)
         self._messages = [grey_message(image) for image in images]
         self._arrivals: dict[int, float] = {}
         self._timings: dict[int, list[Timing]] = {}
@@ -55,7 +55,8 @@ class Client:
             self._node.create_publisher(Image, f"{side}/image", qos) for side in ("left", "right")
         ]
         self._node.create_subscription(MatchesMessage, "matches", self._on_matches, qos, raw=True)
-        self._node.create_subscription(Timing, "timing", self._on_timing, qos)
+        for node in nodes:
+            self._node.create_subscription(Timing, f"{node}/timing", self._on_timing, qos)
 
     def close(self) -> None:
         """Leave the topics."""

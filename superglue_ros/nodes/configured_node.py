@@ -29,6 +29,7 @@ class ConfiguredNode(LifecycleNode, Generic[Config]):
 
     Attributes:
         config: The settings that are in force.
+        failure: Why the last transition failed; empty where it did not.
     """
 
     node_name: str
@@ -48,6 +49,7 @@ class ConfiguredNode(LifecycleNode, Generic[Config]):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._outputs: list[Publisher] = []
         self._configured = False
+        self.failure = ""
 
     # What a subclass provides
 

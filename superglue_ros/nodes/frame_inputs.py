@@ -100,6 +100,18 @@ class FrameInputs:
         del counts["paired"]
         return counts
 
+    def facts(self) -> dict[str, str]:
+        """For each topic when the last message came and what became of them."""
+        facts = {}
+        for one in self._all_inputs:
+            age_sec = one.silence_sec
+            facts[f"{one.topic} last arrival [s ago]"] = (
+                "never" if age_sec is None else f"{age_sec:.1f}"
+            )
+        for topic, counts in self.counts_by_topic().items():
+            facts |= {f"{topic} {what}": str(number) for what, number in counts.items()}
+        return facts
+
     def counts_by_topic(self) -> dict[str, Counter[str]]:
         """For each topic, where there are several, what became of its messages before they met."""
         if len(self._all_inputs) == 1:
@@ -124,16 +136,17 @@ class FrameInputs:
         }
         return +Counter(counts)
 
-    def problem(self, *, processed: bool) -> str:
+    def problem(self, timeout_sec: float, *, processed: bool) -> str:
         """Why nothing usable comes; empty where that is not known.
 
         Args:
+            timeout_sec: How long a topic may be silent.
             processed: Whether there have been frames.
         """
-        reasons = [reason for reason in (one.problem() for one in self._inputs) if reason]
-        if not reasons and self._joining is not None and not processed:
-            return self._joining.problem()
-        return "; ".join(reasons)
+        reasons = [one.problem(timeout_sec) for one in self._inputs]
+        if self._joining is not None and not processed:
+            reasons.append(self._joining.problem())
+        return "; ".join(filter(None, reasons))
 
     def close(self) -> None:
         """Unsubscribe and put the counts into the tally."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import traceback
@@ -18,7 +19,7 @@ from superglue_ros.drops import Drop
 from superglue_ros.errors import InputError
 from superglue_ros.nodes.concerns import Concerns
 from superglue_ros.nodes.configured_node import WARNING_PERIOD_SEC, ConfiguredNode
-from superglue_ros.nodes.diagnostics import PERIOD_SEC, Reporter
+from superglue_ros.nodes.diagnostics import PERIOD_SEC, Report, Reporter
 from superglue_ros.nodes.frame_inputs import FrameInputs, SideStream
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.tally import Tally
@@ -63,12 +64,13 @@ class FrameNode(ConfiguredNode[Config]):
         self.concerns = Concerns(self._tally)
         self._inputs: FrameInputs | None = None
         self._worker: Worker[Frame] | None = None
-        self._timer: Any = None
         self._enabled = True
         self._watch = Watch()
         self._reported_problem = ""
         self._reporter = Reporter(self)
-        self.create_service(SetBool, "enable", self._on_enable)
+        # Simulated time may stand still; the watch goes on, whatever the state of the node.
+        self.create_timer(PERIOD_SEC, self._on_watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_service(SetBool, "~/enable", self._on_enable)
 
     # What a subclass provides
 
@@ -143,9 +145,6 @@ class FrameNode(ConfiguredNode[Config]):
         )
         self._inputs.enabled = self._enabled
         self._watch.begin_anew()
-        # Simulated time may stand still; the watch goes on.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(PERIOD_SEC, self._on_watch, clock=steady)
         self.get_logger().info(f"listening to {', '.join(self._inputs.topics)}")
         return succeeded
 
@@ -163,9 +162,6 @@ class FrameNode(ConfiguredNode[Config]):
 
     def stop(self) -> None:
         """Unsubscribe and stop working; a frame in work is waited for a moment."""
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self._timer = None
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop(STOP_TIMEOUT_SEC)
@@ -198,35 +194,39 @@ class FrameNode(ConfiguredNode[Config]):
             self._watch.begin_anew()
             self.stopwatch.add("total", (time.monotonic() - frame.arrival_sec) * 1e3)
             self.stopwatch.end_frame()
-            self._reporter.timing(frame.messages[-1].header, self.stopwatch.frame_ms)
+            self._reporter.frame(frame.messages[-1].header, self.stopwatch.frame_ms)
 
     # Watching
 
     def _on_watch(self) -> None:
         if self._inputs is not None:
             self._inputs.look()
-        problem = self._problem()
-        if problem and problem != self._reported_problem:
+        counts = self.counts
+        problem = self._rest() or self._input_problem() or self._reporter.much_dropped(counts)
+        if self._inputs is not None and _kind(problem) not in ("", _kind(self._reported_problem)):
             self.get_logger().warning(problem)
         self._reported_problem = problem
         for text in self.concerns.new():
             self.get_logger().warning(text)
         problem = "; ".join(filter(None, [problem, *self.concerns.current()]))
-        facts = self.facts() | self._input_facts()
-        self._reporter.diagnostics(problem, facts, self.counts, self.stopwatch.statistics())
+        facts = (self.facts() if self._configured else {}) | self._input_facts()
+        self._reporter.publish(Report(problem, facts, counts, self.stopwatch.statistics()))
+
+    def _rest(self) -> str:
+        """Why the node is not meant to work now; empty where it is."""
+        if not self._configured:
+            return f"not configured: {self.failure}" if self.failure else "not configured"
+        if self._inputs is None:
+            return "configured, not active: it does not listen"
+        return "" if self._enabled else "disabled by ~/enable: what comes is dropped"
 
     def _input_facts(self) -> dict[str, str]:
-        by_topic = {} if self._inputs is None else self._inputs.counts_by_topic()
-        return {
-            f"{topic} {what}": str(number)
-            for topic, counts in by_topic.items()
-            for what, number in counts.items()
-        }
+        return {} if self._inputs is None else self._inputs.facts()
 
-    def _problem(self) -> str:
+    def _input_problem(self) -> str:
         """Why there has been no usable input for too long; empty where there has."""
         working = self._worker is not None and not self._worker.is_idle
-        if self._inputs is None or working or not self._enabled:
+        if self._inputs is None or working:
             return ""
         processed = self.counts["processed"] > 0
         timeout_sec = self.config.input_timeout_sec
@@ -240,3 +240,8 @@ class FrameNode(ConfiguredNode[Config]):
         response.success = True
         response.message = "enabled" if request.data else "disabled"
         return response
+
+
+def _kind(problem: str) -> str:
+    """A problem without its numbers, which change from second to second."""
+    return re.sub(r"\b\d+(\.\d+)?\b", "", problem)

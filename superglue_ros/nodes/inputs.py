@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -72,6 +73,7 @@ class TopicInput:
         self.received = 0
         self.message_bytes = 0
         self.publishers: list[str] = []
+        self._arrival_sec: float | None = None
         self._last_stamps: list[tuple[int, int]] = []
         self._had_before: list[tuple[int, int]] = []
         self._delivery = self._wanted_delivery()
@@ -92,8 +94,17 @@ class TopicInput:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
 
-    def problem(self) -> str:
-        """Why nothing comes, as far as the graph of nodes tells; empty where it does not."""
+    @property
+    def silence_sec(self) -> float | None:
+        """Seconds since the last message came; None before the first."""
+        return None if self._arrival_sec is None else time.monotonic() - self._arrival_sec
+
+    def problem(self, timeout_sec: float) -> str:
+        """Why nothing comes; empty where something does.
+
+        Args:
+            timeout_sec: How long it may be silent.
+        """
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         if not publishers:
             return f"no publisher on {self.topic}"
@@ -105,7 +116,12 @@ class TopicInput:
         asks_for_more = self._delivery.reliability == ReliabilityPolicy.RELIABLE
         if asks_for_more and offered == {ReliabilityPolicy.BEST_EFFORT}:
             return f"incompatible QoS: {self.topic} is published best_effort; set qos to auto"
-        return "" if self.received else f"nothing has come on {self.topic} from its publisher"
+        silence_sec = self.silence_sec
+        if silence_sec is None:
+            return f"nothing has come on {self.topic} from its publisher"
+        if silence_sec < timeout_sec:
+            return ""
+        return f"{self.topic}, which has a publisher, has been silent for {silence_sec:.0f} s"
 
     def _receive(self, message: Any) -> None:
         stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
@@ -117,6 +133,7 @@ class TopicInput:
         self._last_stamps = [*self._last_stamps[1 - LIVE_DEPTH :], stamp]
         self.received += 1
         self.message_bytes = len(getattr(message, "data", ()))
+        self._arrival_sec = time.monotonic()
         self._on_message(message)
 
     def _subscribe(self) -> Subscription:

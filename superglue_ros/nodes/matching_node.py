@@ -45,9 +45,9 @@ class MatchingNode(NetworkNode[Config]):
         # A group of their own: an answer that is awaited holds up the other callbacks of its group.
         group = MutuallyExclusiveCallbackGroup()
         for service_type, name, callback in (
-            (Trigger, "renew_keyframe", self._on_renew_keyframe),
-            (SetTemplate, "set_template", self._on_set_template),
-            (MatchImages, "match_images", self._on_match_images),
+            (Trigger, "~/renew_keyframe", self._on_renew_keyframe),
+            (SetTemplate, "~/set_template", self._on_set_template),
+            (MatchImages, "~/match_images", self._on_match_images),
         ):
             self.create_service(service_type, name, callback, callback_group=group)
 

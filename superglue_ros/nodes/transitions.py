@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from superglue_ros.errors import DeviceError, InputError
 
@@ -15,16 +15,23 @@ Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
 
 def logged(transition: Transition) -> Transition:
-    """Log what a transition raises; rclpy would take it for a failure without a word."""
+    """Log what a transition raises; rclpy would take it for a failure without a word.
+
+    The node's `failure` is that of the last one, in one line; empty where it succeeded.
+    """
 
     @functools.wraps(transition)
-    def wrapped(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
+    def wrapped(node: Any, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            return transition(node, state)
+            result = transition(node, state)
+            node.failure = ""
+            return result
         except (InputError, DeviceError) as error:
-            node.get_logger().fatal(str(error))
+            node.failure = str(error)
+            node.get_logger().fatal(node.failure)
             return TransitionCallbackReturn.FAILURE
-        except Exception:
+        except Exception as error:
+            node.failure = repr(error)
             node.get_logger().fatal(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
 

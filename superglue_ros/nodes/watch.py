@@ -33,7 +33,7 @@ class Watch:
         """
         if timeout_sec == 0 or time.monotonic() - self._since_sec < timeout_sec:
             return ""
-        reasons = [inputs.problem(processed=processed)]
+        reasons = [inputs.problem(timeout_sec, processed=processed)]
         reasons += [f"last unusable input: {self.last_error}"] if self.last_error else []
-        why = "; ".join(filter(None, reasons)) or "the publisher has fallen silent"
+        why = "; ".join(filter(None, reasons)) or "what comes makes no frame"
         return f"no usable input for {timeout_sec:g} s: {why}"
