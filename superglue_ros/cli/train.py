@@ -97,6 +97,14 @@ def _add_stage(
             metavar="WEIGHTS",
             help="extractor to match for; without it that of the output folder, else the shipped",
         )
+    if name == "cache":
+        parser.add_argument(
+            "--real",
+            type=Path,
+            metavar="FOLDER",
+            help="also pairs of real photographs of the same places, with what a teacher matched: "
+            "FOLDER/teacher/SET.npz and the photographs that they name; every fifth set is held out",
+        )
     if name == "all":
         parser.add_argument(
             "--pieces",
@@ -148,7 +156,7 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.stage == "features":
         finished = stages.run_features(config, folders, arguments.initial)
     elif arguments.stage == "cache":
-        finished = stages.run_cache(config, folders, arguments.superpoint)
+        finished = stages.run_cache(config, folders, arguments.superpoint, arguments.real)
     elif arguments.stage == "matcher":
         finished = stages.run_matcher(config, folders, arguments.initial, arguments.superpoint)
     else:

@@ -17,14 +17,13 @@ from superglue_ros.errors import InputError
 from superglue_ros.training.cache import PAIRS_IN_FILE, PARTS, Tensors, read_cache_file
 from superglue_ros.training.examples import Examples
 from superglue_ros.training.frontend import KeypointBatch
-from superglue_ros.training.ground_truth import Places, match_places
+from superglue_ros.training.ground_truth import FAR_AWAY, Places, match_places
 from superglue_ros.training.pairs import HIDDEN, VISIBLE
 from superglue_ros.training.synthesis.homographies import uniform
 
 TURNED_SHARE = 0.1
 """Of SIFT's pairs, whose descriptors stay the same when the image is turned."""
 
-FAR_AWAY = -1e6
 _SCORE_JITTER = 0.3
 _SPARSEST = 1.8
 """A window holds up to this times the keypoints that are taken of it."""

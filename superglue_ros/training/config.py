@@ -131,6 +131,12 @@ class CacheConfig(PairConfig):
     view_height: int = setting(360, "Height of a view in pixels, a multiple of 8.", minimum=16)
     pairs: int = setting(4096, "Pairs to learn from.", minimum=1)
     validation_pairs: int = setting(256, "Pairs held out.", minimum=1)
+    real_share: float = setting(
+        0.5,
+        "Share of the pairs that show real photographs, where the option real names some.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     max_keypoints: int = setting(
         768, "Most keypoints of an image to keep.", minimum=1, maximum=4096
     )

@@ -14,7 +14,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.training.ablations import take_out
 from superglue_ros.training.batch_norm import NormalisedSuperPoint
-from superglue_ros.training.cache import write_cache
+from superglue_ros.training.cache import MadePairs, PairMaker, RealPairs, write_cache
 from superglue_ros.training.cached_examples import TURNED_SHARE, CachedExamples
 from superglue_ros.training.config import (
     CacheConfig,
@@ -33,6 +33,7 @@ from superglue_ros.training.loop import Loop, Stage
 from superglue_ros.training.pairs import make_pairs
 from superglue_ros.training.photographs.archives import load_photographs
 from superglue_ros.training.progress import TrainingProgress
+from superglue_ros.training.real import read_real_pairs
 from superglue_ros.training.shallow import keep_layers
 from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage, initial_superpoint
 from superglue_ros.training.stages.label import label_photographs, make_detector
@@ -48,6 +49,9 @@ PAIRS_PICTURE = "pairs.png"
 CACHE = "cache"
 HELD_OUT_KINDS = {"homography": 0.0, "scene": 1.0}
 """Kinds of held-out pairs, with their share of scenes."""
+
+REAL = "real"
+"""Name of the pairs of real photographs, whose files follow the pattern of their part."""
 
 DESCRIPTOR_DIMS = {"superpoint": 256, "sift": 128}
 TRAIN_PATTERN, HELD_OUT_PATTERN = "train-*.zip", "validation-*.zip"
@@ -145,21 +149,30 @@ def run_features(config: FeaturesConfig, folders: Folders, initial: str) -> bool
     return _run(stage, config, folders.output / stage.name, export)
 
 
-def run_cache(config: CacheConfig, folders: Folders, superpoint: str) -> bool:
+def run_cache(config: CacheConfig, folders: Folders, superpoint: str, real: Path | None) -> bool:
     """Make the pairs that the matcher can learn from again and again."""
     device = torch.device("cpu")
     frontend = _frontend(config, superpoint, folders, device)
     folder = folders.output / f"{CACHE}-{config.extractor}"
-    held_out = config.validation_pairs // len(HELD_OUT_KINDS)
-    parts = [(HELD_OUT_PATTERN, part, held_out, share) for part, share in HELD_OUT_KINDS.items()]
-    for pattern, part, count, share in (
-        *parts,
-        (TRAIN_PATTERN, "train", config.pairs, config.scene_share),
-    ):
-        photographs = folders.load(pattern, device)
+    real_share = config.real_share if real else 0.0
+    real_pairs = round(config.pairs * real_share)
+    kinds = len(HELD_OUT_KINDS) + (1 if real_pairs else 0)
+    held_out = config.validation_pairs // kinds
+
+    def write(maker: PairMaker, part: str, count: int) -> None:
         with TrainingProgress(f"cache {part}", count, 0) as progress:
-            one_part = config.updated(scene_share=share)
-            write_cache(photographs, frontend, one_part, folder, part, count, progress.update)
+            write_cache(maker, config, folder, part, count, progress.update)
+
+    photographs = folders.load(HELD_OUT_PATTERN, device)
+    for part, share in HELD_OUT_KINDS.items():
+        one_kind = config.updated(scene_share=share)
+        write(MadePairs(photographs, frontend, one_kind), part, held_out)
+    if real and real_pairs:
+        write(RealPairs(read_real_pairs(real, held_out=True), frontend, config), REAL, held_out)
+        train = read_real_pairs(real, held_out=False)
+        write(RealPairs(train, frontend, config), f"train-{REAL}", real_pairs)
+    photographs = folders.load(TRAIN_PATTERN, device)
+    write(MadePairs(photographs, frontend, config), "train", config.pairs - real_pairs)
     return True
 
 
@@ -193,9 +206,8 @@ def _examples(
             paths = sorted(folder.glob(f"{part}-*.safetensors"))
             return CachedExamples(paths, config.batch, device, varied, turned_share)
 
-        return cached("train", varied=True), {
-            part: cached(part, varied=False) for part in HELD_OUT_KINDS
-        }
+        kinds = [*HELD_OUT_KINDS, *([REAL] if list(folder.glob(f"{REAL}-*")) else [])]
+        return cached("train", varied=True), {part: cached(part, varied=False) for part in kinds}
     frontend = _frontend(config, superpoint, folders, device)
     photographs = folders.load(HELD_OUT_PATTERN, device)
     return FreshExamples(folders.load(TRAIN_PATTERN, device), frontend, config), {
