@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -128,3 +130,16 @@ def matcher() -> SuperGlueMatcher:
     from superglue_ros.inference import SuperGlueMatcher
 
     return SuperGlueMatcher(device="cpu")
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, make_image: Callable[..., GreyImage]) -> Path:
+    """Archives of four crops to train on and two held out."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for part, seeds in (("train", range(4)), ("validation", range(4, 6))):
+        with zipfile.ZipFile(folder / f"{part}-00.zip", "w") as archive:
+            for seed in seeds:
+                data = cv2.imencode(".webp", make_image(96, 128, seed=seed))[1].tobytes()
+                archive.writestr(f"{seed}.webp", data)
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,18 +24,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def photographs(tmp_path: Path, make_image: Callable[..., GreyImage]) -> Path:
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    for part, seeds in (("train", range(4)), ("validation", range(4, 6))):
-        with zipfile.ZipFile(folder / f"{part}-00.zip", "w") as archive:
-            for seed in seeds:
-                data = cv2.imencode(".webp", make_image(96, 128, seed=seed))[1].tobytes()
-                archive.writestr(f"{seed}.webp", data)
-    return folder
 
 
 def train(stage: str, output: Path, *arguments: object) -> int:

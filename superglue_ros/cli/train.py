@@ -103,7 +103,8 @@ def _add_stage(
             type=Path,
             metavar="FOLDER",
             help="also pairs of real photographs of the same places, with what a teacher matched: "
-            "FOLDER/teacher/SET.npz and the photographs that they name; every fifth set is held out",
+            "FOLDER/teacher/SET.npz and the photographs that they name; of five sets one is held "
+            "out",
         )
     if name == "all":
         parser.add_argument(

@@ -90,8 +90,12 @@ def match_places(places0: Places, places1: Places) -> TrueMatches:
     own0, own1 = (
         torch.arange(size, device=error.device) for size in (error.shape[1], error.shape[2])
     )
-    matched0 = (nearest1.indices.gather(1, nearest0.indices) == own0) & (nearest0.values <= MATCH_PX)
-    matched1 = (nearest0.indices.gather(1, nearest1.indices) == own1) & (nearest1.values <= MATCH_PX)
+    matched0 = (nearest1.indices.gather(1, nearest0.indices) == own0) & (
+        nearest0.values <= MATCH_PX
+    )
+    matched1 = (nearest0.indices.gather(1, nearest1.indices) == own1) & (
+        nearest1.values <= MATCH_PX
+    )
     return TrueMatches(
         matches0=_one_side(nearest0.indices, matched0, possible0, state0),
         matches1=_one_side(nearest1.indices, matched1, possible1, state1),

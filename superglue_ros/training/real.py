@@ -1,6 +1,6 @@
 """Photographs of the same places, with what a teacher matched between them.
 
-A folder holds `teacher/SET.npz` and the photographs that these name; see `read_set` for the content.
+A folder holds `teacher/SET.npz` and the photographs that these name; `read_set` says what they are.
 """
 
 from __future__ import annotations
