@@ -142,12 +142,13 @@ def test_eval_measures_every_method(
     arguments += ["--max-keypoints", "64", "--json", str(tmp_path / "figures.json")]
     assert main([*arguments, "--pictures", str(tmp_path / "pictures")]) == 0
     figures = json.loads((tmp_path / "figures.json").read_text())["sets"]["homographies"]
-    assert set(figures) == {"superglue", "nearest", "sift_superglue", "sift", "orb"}
+    refined = {"superglue", "superglue, unrefined", "nearest", "nearest, unrefined"}
+    assert set(figures) == refined | {"sift_superglue", "sift", "orb"}
     for row in figures.values():
         assert row["pairs"] == 2
         assert 0 <= row["precision"] <= 100
         assert 0 <= row["RANSAC AUC@3"] <= 100
-    assert len(list((tmp_path / "pictures").glob("*.png"))) == 10
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 14
     assert "homographies (2 pairs)" in capsys.readouterr().out
 
 
