@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -133,6 +134,27 @@ def test_a_value_that_a_setting_refuses_is_named_to_who_sets_it(ros: Ros, node_n
             assert not result.successful
             assert setting.name in result.reason
         assert get_parameters(ros, node_name, setting.name) == [setting.default]
+
+
+@pytest.mark.parametrize("word", ["on", "off"])
+def test_on_and_off_are_words_also_where_ros_reads_booleans(ros: Ros, word: str) -> None:
+    ros.start(SuperPointNode, active=False, subpixel=word == "on")
+    assert get_parameters(ros, "superpoint_node", "subpixel") == [word]
+    other = {"on": "off", "off": "on"}[word]
+    assert ros.set_parameters("superpoint_node", subpixel=other == "on").successful
+    assert get_parameters(ros, "superpoint_node", "subpixel") == [other]
+
+
+def test_a_whole_number_does_for_every_parameter_with_a_point(ros: Ros, node_name: str) -> None:
+    of_float = [s for s in NODES[node_name].config_type.describe() if type(s.default) is float]
+    whole = {s.name: math.ceil(s.minimum) for s in of_float}
+    assert whole
+    ros.start(NODES[node_name], active=False, **whole)
+    values = get_parameters(ros, node_name, *whole)
+    assert values == [float(value) for value in whole.values()]
+    assert {type(value) for value in values} == {float}
+    for name, value in whole.items():
+        assert ros.set_parameters(node_name, **{name: value}).successful
 
 
 def unknown_on(ros: Ros, node_type: type[FrameNode[Any]], **parameters: Any) -> list[str]:

@@ -13,6 +13,7 @@ from superglue_ros.config import NodeConfig
 from superglue_ros.nodes.parameters import (
     changed_config,
     declare_parameters,
+    parameters_as_meant,
     read_parameters,
     unknown_parameters,
 )
@@ -50,6 +51,19 @@ class ConfiguredNode(LifecycleNode, Generic[Config]):
         self._outputs: list[Publisher] = []
         self._configured = False
         self.failure = ""
+
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """Set parameters one by one, in whichever of its types ROS has read a value."""
+        results: list[SetParametersResult] = super().set_parameters(
+            parameters_as_meant(self.config_type, parameter_list)
+        )
+        return results
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters, all or none, in whichever of its types ROS has read a value."""
+        return super().set_parameters_atomically(
+            parameters_as_meant(self.config_type, parameter_list)
+        )
 
     # What a subclass provides
 

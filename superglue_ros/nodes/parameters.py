@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -28,11 +29,42 @@ def declare_parameters(node: Node, config_type: type[Settings]) -> None:
     Raises:
         InputError: A value given at the start has the wrong type or is out of range.
     """
+    given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
     for setting in config_type.describe():
+        value = given[setting.name].value if setting.name in given else setting.default
         try:
-            node.declare_parameter(setting.name, setting.default, _descriptor(setting))
+            node.declare_parameter(
+                setting.name, as_meant(setting, value), _descriptor(setting), ignore_override=True
+            )
         except ParameterException as error:
             raise InputError(f"parameter {setting.name} ({_expected(setting)}): {error}") from error
+
+
+def as_meant(setting: Setting, value: Any) -> Any:
+    """A value in the setting's type, where ROS has read it as one of another type.
+
+    For ROS `1` is a whole number, also where 1.0 is meant, and the words `on` and `off` are
+    booleans. What cannot be meant is returned as it is, for whoever refuses it.
+    """
+    if isinstance(value, bool):
+        word = "on" if value else "off"
+        return word if word in setting.choices else value
+    if isinstance(value, int) and isinstance(setting.default, float):
+        return float(value)
+    return value
+
+
+def parameters_as_meant(
+    config_type: type[Settings], parameters: Iterable[Parameter]
+) -> list[Parameter]:
+    """Parameters that somebody sets, with values as `as_meant` has them."""
+    settings = {setting.name: setting for setting in config_type.describe()}
+    return [
+        Parameter(one.name, value=as_meant(settings[one.name], one.value))
+        if one.name in settings
+        else one
+        for one in parameters
+    ]
 
 
 def read_parameters(node: Node, config_type: type[Config]) -> Config:
