@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -178,6 +179,40 @@ def test_an_unknown_parameter_is_warned_of_with_the_name_that_was_meant(ros: Ros
     assert any("match_treshold" in line and "match_threshold" in line for line in warnings)
     assert any("bogus" in line for line in warnings)
     assert get_parameters(ros, "superglue_node", "match_threshold") == [0.4]
+
+
+SHARED_FILE = """
+/**:
+  ros__parameters:
+    mode: stereo           # of this one
+    max_keypoints: 300     # of another one of ours
+    frame_rate: 30         # of a camera
+    match_treshold: 0.3    # a slip
+    qos_overrides: {/matches: {publisher: {reliability: best_effort}}}
+/**/superglue_node:
+  ros__parameters:
+    bogus: 1
+/somewhere/else:
+  ros__parameters:
+    other: 2
+"""
+
+
+def test_of_a_file_for_all_nodes_only_slips_are_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(SHARED_FILE)
+    process = NodeProcess("superglue_node", "--params-file", str(file), "-p", "autostart:=false")
+    try:
+        wait_until(lambda: "qos_overrides" in process.output, "the last of the warnings")
+        lines = [line.partition("]: ")[2] for line in process.output.splitlines()]
+    finally:
+        process.close()
+    assert sorted(lines) == [
+        "qos_overrides./matches.publisher.reliability has no effect: inputs follow their "
+        "publishers (parameter qos), outputs are reliable and volatile",
+        "unknown parameter 'bogus' is ignored",
+        "unknown parameter 'match_treshold' is ignored; did you mean match_threshold?",
+    ]
 
 
 @pytest.mark.parametrize("node_type", [GeometryNode, MatchVisualizerNode])

@@ -15,10 +15,10 @@ from superglue_ros.nodes.parameters import (
     declare_parameters,
     parameters_as_meant,
     read_parameters,
-    unknown_parameters,
 )
 from superglue_ros.nodes.qos import NO_PUBLISHER_EVENTS, output_qos
 from superglue_ros.nodes.transitions import logged
+from superglue_ros.nodes.unknown_parameters import unknown_parameters
 
 Config = TypeVar("Config", bound=NodeConfig)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -18,7 +17,6 @@ from rclpy.parameter import Parameter
 
 from superglue_ros.config import Setting, Settings, Value
 from superglue_ros.errors import InputError
-from superglue_ros.nodes.distributions import DECLARED_BY_ROS
 
 Config = TypeVar("Config", bound=Settings)
 
@@ -100,22 +98,6 @@ def changed_config(
         return config.updated(**changes), SetParametersResult(successful=True)
     except InputError as error:
         return config, SetParametersResult(successful=False, reason=str(error))
-
-
-def unknown_parameters(node: Node) -> list[str]:
-    """A line for each parameter given at the start that the node does not have.
-
-    ROS leaves such a value unused without a word, and a typing error unnoticed.
-    """
-    given: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
-    lines = []
-    for name in given:
-        if node.has_parameter(name) or name in DECLARED_BY_ROS or name.startswith("qos_overrides"):
-            continue
-        close = difflib.get_close_matches(name, list(node.get_parameters_by_prefix("")), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        lines.append(f"unknown parameter {name!r} is ignored{hint}")
-    return lines
 
 
 def _descriptor(setting: Setting) -> ParameterDescriptor:
