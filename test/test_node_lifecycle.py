@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +231,25 @@ def test_help_whose_reader_has_gone_ends_quietly() -> None:
     done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, check=False)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("executable", "arguments"),
+    [("geometry_node", ["--help"]), ("superglue-ros", ["bag", "--help"])],
+)
+def test_a_package_that_is_not_installed_is_told_in_one_line(
+    tmp_path: Path, executable: str, arguments: list[str]
+) -> None:
+    missing = "rich" if executable == "superglue-ros" else "poselib"
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError(name={missing!r})")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [executable_path(executable), *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{executable}: error: no Python module {missing} here: pip install")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from superglue_ros.errors import InputError
-from superglue_ros.installation import version
+from superglue_ros.installation import missing_package, version
 from superglue_ros.pipes import drop_output
 from superglue_ros.threads import share_cores
 
@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except ModuleNotFoundError as error:
+        print(f"{PROGRAM}: error: {missing_package(error)}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -10,6 +10,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from superglue_ros.errors import DeviceError, InputError
+from superglue_ros.installation import missing_package
 
 Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
@@ -28,6 +29,10 @@ def logged(transition: Transition) -> Transition:
             return result
         except (InputError, DeviceError) as error:
             node.failure = str(error)
+            node.get_logger().fatal(node.failure)
+            return TransitionCallbackReturn.FAILURE
+        except ModuleNotFoundError as error:
+            node.failure = str(missing_package(error))
             node.get_logger().fatal(node.failure)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
