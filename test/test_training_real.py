@@ -15,11 +15,14 @@ from superglue_ros.cli.main import USER_ERROR, main
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
 from superglue_ros.networks import superglue as superglue_module
-from superglue_ros.training.config import PhotometricConfig
+from superglue_ros.training.config import FeaturesConfig, PhotometricConfig
 from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, Places, match_places
+from superglue_ros.training.labels import Labels
 from superglue_ros.training.pairs import HIDDEN, UNKNOWN, VISIBLE
 from superglue_ros.training.real import read_real_pairs
 from superglue_ros.training.real_views import RealViews, make_real_views, predict, real_places
+from superglue_ros.training.stages.features import FeaturesStage, initial_superpoint
+from superglue_ros.training.stages.real_descriptors import RealDescriptors, real_loss
 from superglue_ros.training.synthesis.homographies import inside, sample_image
 
 SHIFT = (8, -4)
@@ -182,3 +185,69 @@ def test_the_matcher_learns_from_real_pairs_and_is_validated_on_others(
     keypoints = ("--min-keypoints", 30, "--max-keypoints", 40, "--validation-batches", 1)
     assert main([*map(str, (*matcher, *keypoints, "--batch", 2, "--validate-every", 2))]) == 0
     assert "real loss" in capsys.readouterr().out.replace("\n", " ")
+
+
+def same_views(count: int) -> RealViews:
+    """Pairs of equal views with points a cell apart, away from the border."""
+    grid = torch.cartesian_prod(torch.arange(12.0, 80, 16), torch.arange(12.0, 60, 16))
+    matched = torch.stack([grid, grid])
+    images = torch.zeros(2, count, 1, 64, 88)
+    return RealViews(images, [matched] * count, [(torch.zeros(0, 2),) * 2] * count)
+
+
+def test_the_loss_on_real_pairs_is_small_where_partners_are_alike_and_places_are_not() -> None:
+    generator = Generator().manual_seed(0)
+    maps = torch.randn(2, 64, 8, 11, generator=generator)
+    right, share = real_loss(same_views(2), torch.cat([maps, maps]), torch.tensor(30.0))
+    assert float(share) == 1
+    assert float(right) < 0.01
+    wrong, none = real_loss(same_views(2), torch.cat([maps, maps.roll(3, 3)]), torch.tensor(30.0))
+    assert float(none) < 0.05
+    assert float(wrong) > 5
+
+
+def test_the_loss_leaves_out_what_lies_beside_the_partner() -> None:
+    views = RealViews(
+        torch.zeros(2, 1, 1, 16, 16),
+        [torch.tensor([[[5.0, 5.0]], [[5.0, 5.0]]])],
+        [(torch.zeros(0, 2), torch.zeros(0, 2))],
+    )
+    maps = torch.zeros(1, 2, 2, 2)
+    maps[0, 0] = 1  # all places are alike: of the four cells, three are too far to be left out
+    loss, _ = real_loss(views, torch.cat([maps, maps]), torch.tensor(20.0))
+    assert float(loss) == pytest.approx(np.log(4), abs=1e-4)
+
+
+def test_frozen_stages_stay_as_they_are_while_the_others_learn(folder: Path) -> None:
+    config = FeaturesConfig(batch=2, view_width=64, view_height=48, frozen_stages=1)
+    pairs = [read_real_pairs(folder, held_out=held_out) for held_out in (False, True)]
+    photographs = (torch.rand(3, 96, 128, generator=Generator().manual_seed(0)) * 255).byte()
+    labels = Labels(torch.full((3, 4, 2), 40.0), torch.ones(3, 4))
+    real = RealDescriptors(*pairs, config)
+    stage = FeaturesStage(
+        initial_superpoint(0), photographs, labels, photographs, config, torch.device("cpu"), real
+    )
+    network = stage.network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    loss, figures = stage.loss(network, Generator().manual_seed(0))
+    torch.autograd.backward(loss)
+    torch.optim.SGD(network.parameters(), lr=0.1).step()
+    changed = {
+        name for name, value in network.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert not [name for name in changed if "conv1" in name]
+    assert {"superpoint.network.conv2a.weight", "superpoint.norms.conv2a.running_mean"} <= changed
+    assert {"real descriptor", "real accuracy"} <= set(figures)
+
+
+def test_features_learn_from_real_pairs(
+    folder: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--output", tmp_path / "out", "--photographs", photographs)
+    assert main([*map(str, ("train", "label", *where, "--max-labels", 50))]) == 0
+    steps = ("--steps", 2, "--validate-every", 2, "--view-width", 64, "--view-height", 48)
+    features = [*map(str, ("train", "features", *where, *steps, "--real", folder))]
+    assert main([*features, "--batch", "1"]) == USER_ERROR
+    assert "take a larger batch" in capsys.readouterr().err
+    assert main([*features, "--batch", "2", "--frozen-stages", "2"]) == 0
+    assert "real accuracy" in capsys.readouterr().out.replace("\n", " ")

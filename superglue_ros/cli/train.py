@@ -97,7 +97,7 @@ def _add_stage(
             metavar="WEIGHTS",
             help="extractor to match for; without it that of the output folder, else the shipped",
         )
-    if name == "cache":
+    if name in ("features", "cache"):
         parser.add_argument(
             "--real",
             type=Path,
@@ -155,7 +155,7 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.stage == "label":
         finished = stages.run_label(config, folders, arguments.teacher)
     elif arguments.stage == "features":
-        finished = stages.run_features(config, folders, arguments.initial)
+        finished = stages.run_features(config, folders, arguments.initial, arguments.real)
     elif arguments.stage == "cache":
         finished = stages.run_cache(config, folders, arguments.superpoint, arguments.real)
     elif arguments.stage == "matcher":

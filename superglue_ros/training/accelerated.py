@@ -49,7 +49,7 @@ def run_all(config: AcceleratedConfig, folders: Folders, pieces: Path | None) ->
         if not (folders.output / LABELS).exists():
             run_label(LabelConfig(device=config.device, batch=LABEL_BATCH), folders, "")
         features = features_config(config).updated(minutes=minutes_left())
-        finished = run_features(features, folders, config.initial_superpoint)
+        finished = run_features(features, folders, config.initial_superpoint, None)
     if finished and config.matcher_minutes > 0:
         matcher = matcher_config(config).updated(minutes=minutes_left())
         finished = run_matcher(matcher, folders, config.initial_superglue, "")

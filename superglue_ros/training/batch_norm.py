@@ -32,15 +32,31 @@ class NormalisedSuperPoint(nn.Module):
 
     Args:
         network: Its convolutions are taken over, not copied.
+        frozen_stages: First stages of the encoder that do not learn, their statistics included.
     """
 
-    def __init__(self, network: SuperPoint) -> None:
+    def __init__(self, network: SuperPoint, frozen_stages: int = 0) -> None:
         """Put batch-norms into a network."""
         super().__init__()
         self.network = network
+        self._frozen = "1234"[:frozen_stages]
         self.norms = nn.ModuleDict(
             {name: nn.BatchNorm2d(_convolution(network, name).out_channels) for name in _NORMALISED}
         )
+
+        for name in self._frozen_layers():
+            self.norms[name].requires_grad_(requires_grad=False)
+            _convolution(network, name).requires_grad_(requires_grad=False)
+
+    def train(self, mode: bool = True) -> NormalisedSuperPoint:
+        """Set the mode of all but the frozen layers."""
+        super().train(mode)
+        for name in self._frozen_layers():
+            self.norms[name].eval()
+        return self
+
+    def _frozen_layers(self) -> list[str]:
+        return [f"conv{stage}{part}" for stage in self._frozen for part in "ab"]
 
     def _layer(self, x: Tensor, name: str) -> Tensor:
         activated: Tensor = F.relu(self.norms[name](_convolution(self.network, name)(x)))

@@ -97,6 +97,19 @@ class FeaturesConfig(LoopConfig, DeviceConfig):
     )
     strength: float = setting(1.0, "Strength of photometric change.", minimum=0.0, maximum=2.0)
     scale: float = setting(1.6, "Largest change of scale of a view.", minimum=1.0, maximum=4.0)
+    real_share: float = setting(
+        0.5,
+        "Share of the pairs that show real photographs, where the option real names some; the "
+        "descriptor alone learns from them.",
+        minimum=0.0,
+        maximum=0.9,
+    )
+    frozen_stages: int = setting(
+        0,
+        "First stages of the encoder that stay as they are, which saves time.",
+        minimum=0,
+        maximum=4,
+    )
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from superglue_ros.training.shallow import keep_layers
 from superglue_ros.training.stages.features import FeatureNetwork, FeaturesStage, initial_superpoint
 from superglue_ros.training.stages.label import label_photographs, make_detector
 from superglue_ros.training.stages.matcher import MatcherStage
+from superglue_ros.training.stages.real_descriptors import RealDescriptors
 from superglue_ros.training.stages.synthetic import SyntheticStage
 from superglue_ros.training.warm_start import wake, warm_start
 from superglue_ros.weights.loading import load_superglue, load_superpoint
@@ -123,8 +124,8 @@ def run_label(config: LabelConfig, folders: Folders, teacher: str) -> bool:
     return True
 
 
-def run_features(config: FeaturesConfig, folders: Folders, initial: str) -> bool:
-    """Train detector and descriptor on the labelled photographs."""
+def run_features(config: FeaturesConfig, folders: Folders, initial: str, real: Path | None) -> bool:
+    """Train detector and descriptor on the labelled photographs, and on real pairs where given."""
     device = training_device(config.device)
     photographs = folders.load(TRAIN_PATTERN, device)
     labels = Labels.load(folders.output / LABELS).to(device)
@@ -140,6 +141,7 @@ def run_features(config: FeaturesConfig, folders: Folders, initial: str) -> bool
         folders.load(HELD_OUT_PATTERN, device),
         config,
         device,
+        _real_descriptors(real, config) if real else None,
     )
 
     def export(network: nn.Module) -> None:
@@ -147,6 +149,11 @@ def run_features(config: FeaturesConfig, folders: Folders, initial: str) -> bool
         export_weights(network.superpoint.folded(), folders.output / SUPERPOINT)
 
     return _run(stage, config, folders.output / stage.name, export)
+
+
+def _real_descriptors(folder: Path, config: FeaturesConfig) -> RealDescriptors:
+    pairs = [read_real_pairs(folder, held_out=held_out) for held_out in (False, True)]
+    return RealDescriptors(*pairs, config)
 
 
 def run_cache(config: CacheConfig, folders: Folders, superpoint: str, real: Path | None) -> bool:

@@ -18,6 +18,7 @@ from superglue_ros.training.losses import (
     sample_descriptor_maps,
 )
 from superglue_ros.training.precision import autocast
+from superglue_ros.training.stages.real_descriptors import RealDescriptors, real_loss
 from superglue_ros.training.synthesis.homographies import inside, transform_points
 from superglue_ros.training.validation import FeatureValidation
 from superglue_ros.training.views import ViewBatch, make_views
@@ -33,10 +34,10 @@ AUXILIARY_CELLS = {2: 64, 4: 128}
 class FeatureNetwork(nn.Module):
     """SuperPoint with batch-norms, and what only the losses need."""
 
-    def __init__(self, network: SuperPoint, temperature: float) -> None:
+    def __init__(self, network: SuperPoint, temperature: float, frozen_stages: int = 0) -> None:
         """Take over the convolutions of a network."""
         super().__init__()
-        self.superpoint = NormalisedSuperPoint(network)
+        self.superpoint = NormalisedSuperPoint(network, frozen_stages)
         self.log_temperature = nn.Parameter(torch.tensor(temperature).log())
         self.auxiliary = nn.ModuleDict(
             {
@@ -63,6 +64,7 @@ class FeaturesStage:
         held_out: (M, H, W) uint8, never trained on.
         config: The settings.
         device: Where to train.
+        real: Real photographs of the same places, if there are any.
     """
 
     name = "features"
@@ -75,13 +77,16 @@ class FeaturesStage:
         held_out: Tensor,
         config: FeaturesConfig,
         device: torch.device,
+        real: RealDescriptors | None = None,
     ) -> None:
         """Prepare the network and the validation."""
         self.config, self.device = config, device
-        self._photographs, self._labels = photographs, labels
+        self._photographs, self._labels, self._real = photographs, labels, real
+        self._made = config.batch - (real.count if real else 0)
         self._views = ViewConfig(scale=config.scale)
         self._photometrics = PhotometricConfig(strength=config.strength)
-        self.network = FeatureNetwork(initial, config.temperature).to(device)
+        self.network = FeatureNetwork(initial, config.temperature, config.frozen_stages)
+        self.network = self.network.to(device)
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._calibrate()
         self._validation = FeatureValidation(held_out)
@@ -93,9 +98,16 @@ class FeaturesStage:
     def loss(self, network: nn.Module, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of both heads' losses on a batch."""
         batch, points, scores = self._batch(generator)
-        images = batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        views = self._real.draw(generator) if self._real else None
+        images = batch.images.flatten(0, 1)
+        if views:
+            images = torch.cat([images, views.images.flatten(0, 1).to(self.device)])
         with autocast(self.device, self.config.precision):
-            logits, descriptors, auxiliary = network(images)
+            logits, descriptors, auxiliary = network(
+                images.contiguous(memory_format=torch.channels_last)
+            )
+        made = 2 * self._made
+        logits = logits[:made]
         labels = (batch.from_photograph(points).flatten(0, 1), scores.repeat(2, 1))
         valid = batch.valid.flatten(0, 1)
         targets = cell_targets(*labels, batch.size, valid)
@@ -104,15 +116,22 @@ class FeaturesStage:
         for cell, finer_logits in auxiliary.items():
             finer_targets = cell_targets(*labels, batch.size, valid, cell)
             # A keypoint weighs as much as it does among the cells of the detector
-            finer = finer + detector_loss(finer_logits, finer_targets) * (STRIDE / cell) ** 2
+            finer = finer + detector_loss(finer_logits[:made], finer_targets) * (STRIDE / cell) ** 2
         temperature = torch.exp(network.get_parameter("log_temperature"))
-        description, accuracy = self._describe(batch, targets, descriptors, temperature, generator)
+        description, accuracy = self._describe(
+            batch, targets, descriptors[:made], temperature, generator
+        )
+        figures = {"detector": detection, "finer": finer, "accuracy": accuracy}
+        if views:
+            of_real, right = real_loss(views, descriptors[made:].float(), temperature)
+            share = 1 - self._made / self.config.batch
+            description = torch.lerp(description, of_real, share)
+            figures |= {"real descriptor": of_real, "real accuracy": right}
         total = (
             self.config.detector_weight * (detection + self.config.auxiliary_weight * finer)
             + self.config.descriptor_weight * description
         )
-        figures = {"detector": detection, "finer": finer, "descriptor": description}
-        return total, {**figures, "accuracy": accuracy}
+        return total, {**figures, "descriptor": description}
 
     def _describe(
         self,
@@ -133,12 +152,15 @@ class FeaturesStage:
         return dual_softmax_loss(descriptors0, descriptors1, points1, valid, temperature)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Repeatability, localisation error and nearest-neighbour precision on fixed pairs."""
-        return self._validation.measure(network)
+        """Figures on fixed pairs: keypoints and matches, and the accuracy on real photographs."""
+        figures = self._validation.measure(network)
+        if self._real:
+            figures |= {"real accuracy": self._real.accuracy(network, self.device)}
+        return figures
 
     def _batch(self, generator: Generator) -> tuple[ViewBatch, Tensor, Tensor]:
         chosen = torch.randint(
-            len(self._photographs), (self.config.batch,), generator=generator, device=self.device
+            len(self._photographs), (self._made,), generator=generator, device=self.device
         )
         size = (self.config.view_width, self.config.view_height)
         batch = make_views(
