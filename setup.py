@@ -28,7 +28,7 @@ setup(
     python_requires=">=3.10",
     install_requires=["torch>=2.1", *requirements("runtime")],
     extras_require={
-        "demo": requirements("demo"),
+        "lab": requirements("demo"),
         "optional": requirements("optional"),
         "test": [*requirements("test"), *requirements("optional")],
         "dev": [*requirements("test"), *requirements("optional"), *requirements("lint")],

@@ -105,7 +105,7 @@ def make_features() -> Callable[..., Features]:
 @pytest.fixture(scope="session")
 def stereo_pair() -> StereoPair:
     """The Middlebury motorcycle at 741x500, with its disparity (infinite where unknown)."""
-    from superglue_ros.demo.scenes import stereo_scene
+    from superglue_ros.lab.demo.scenes import stereo_scene
 
     try:
         scene = stereo_scene()

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from bag_helpers import camera, write_bag
 
-from superglue_ros.bag import throughput
 from superglue_ros.bag.config import BagConfig
-from superglue_ros.bag.throughput import BagBenchmark
-from superglue_ros.benchmark.plan import Plan
-from superglue_ros.benchmark.results import BagRow, Results
 from superglue_ros.cli.main import main
 from superglue_ros.errors import InputError
 from superglue_ros.inference import SuperGlueMatcher
+from superglue_ros.lab.benchmark import throughput
+from superglue_ros.lab.benchmark.plan import Plan
+from superglue_ros.lab.benchmark.results import BagRow, Results
+from superglue_ros.lab.benchmark.throughput import BagBenchmark
 
 PLAN = Plan(keypoints=(32,), batches=(1,), devices=("cpu",), engines=("torch",), repeats=1)
 

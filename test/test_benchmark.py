@@ -13,17 +13,17 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from superglue_ros.benchmark import contenders, growth, plot, run
-from superglue_ros.benchmark.conditions import Condition
-from superglue_ros.benchmark.floor import Ceilings, Work, superglue_work, superpoint_work
-from superglue_ros.benchmark.measure import in_turns
-from superglue_ros.benchmark.plan import Plan
-from superglue_ros.benchmark.results import Results, Row
-from superglue_ros.benchmark.weights import every_layer
-from superglue_ros.cli.bench_tables import print_results
 from superglue_ros.cli.main import main
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.inference.engines.samples import sample_pair
+from superglue_ros.lab.benchmark import contenders, growth, plot, run
+from superglue_ros.lab.benchmark.conditions import Condition
+from superglue_ros.lab.benchmark.floor import Ceilings, Work, superglue_work, superpoint_work
+from superglue_ros.lab.benchmark.measure import in_turns
+from superglue_ros.lab.benchmark.plan import Plan
+from superglue_ros.lab.benchmark.results import Results, Row
+from superglue_ros.lab.benchmark.weights import every_layer
+from superglue_ros.lab.cli.bench_tables import print_results
 from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights.loading import load_superglue
 

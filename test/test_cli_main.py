@@ -14,7 +14,7 @@ import pytest
 
 import superglue_ros
 from superglue_ros.cli import main as command
-from superglue_ros.cli.main import COMMANDS, main
+from superglue_ros.cli.main import COMMANDS, LAB_COMMANDS, main
 from superglue_ros.installation import shared_file
 
 ROOT = str(Path(superglue_ros.__file__).parent.parent)
@@ -45,7 +45,7 @@ def test_help_names_every_subcommand(capsys: pytest.CaptureFixture[str]) -> None
     assert end.value.code == 0
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines()]
-    assert set(COMMANDS) <= {words[0] for words in lines if words}
+    assert {*COMMANDS, *LAB_COMMANDS} <= {words[0] for words in lines if words}
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,27 @@ def test_what_needs_no_network_comes_without_importing_torch(arguments: list[str
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *LAB_COMMANDS])
 def test_every_subcommand_has_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0
     assert f"usage: superglue-ros {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", LAB_COMMANDS)
+def test_a_command_of_a_laboratory_that_is_not_installed_says_how_to_get_it(name: str) -> None:
+    done = in_a_new_process(
+        "import importlib.util as util\n"
+        "find = util.find_spec\n"
+        "util.find_spec = lambda name: None if name == 'superglue_ros.lab' else find(name)\n"
+        "from superglue_ros.cli.main import main\n"
+        f"sys.exit(main(['{name}', '--help']))"
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"superglue-ros: error: {name} is part of the laboratory")
+    assert "superglue_ros[lab]" in done.stderr
+    assert "-DSUPERGLUE_ROS_LAB=ON" in done.stderr
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from superglue_ros.demo.processes import NodeCommand, NodeError, NodeProcesses
-from superglue_ros.demo.report import result_table, write_pictures
-from superglue_ros.demo.results import Pair, disparity_errors
-from superglue_ros.demo.scenes import Scene, sequence_scene, stereo_scene
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, Matches
+from superglue_ros.lab.demo.processes import NodeCommand, NodeError, NodeProcesses
+from superglue_ros.lab.demo.report import result_table, write_pictures
+from superglue_ros.lab.demo.results import Pair, disparity_errors
+from superglue_ros.lab.demo.scenes import Scene, sequence_scene, stereo_scene
 
 BLANK = np.full((100, 200, 3), 50, np.uint8)
 

@@ -21,10 +21,10 @@ pytest.importorskip("rclpy")
 from ros_helpers import environment
 from rosbags.highlevel import AnyReader
 
-from superglue_ros.cli import demo
 from superglue_ros.cli.main import main
-from superglue_ros.demo.scenes import Scene
-from superglue_ros.nodes import playback
+from superglue_ros.lab.cli import demo
+from superglue_ros.lab.demo.scenes import Scene
+from superglue_ros.lab.nodes import playback
 
 STEP = 16  # pixels from one image to the next
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from superglue_ros.evaluation import metrics
-from superglue_ros.evaluation.pairs import (
+from superglue_ros.lab.evaluation import metrics
+from superglue_ros.lab.evaluation.pairs import (
     DisparityTruth,
     HomographyTruth,
     ImagePair,
     PoseTruth,
 )
-from superglue_ros.evaluation.runner import summarise
+from superglue_ros.lab.evaluation.runner import summarise
 
 BLANK = np.zeros((100, 200), np.uint8)
 SHIFT = np.array([[1.0, 0, 10], [0, 1, 5], [0, 0, 1]])

@@ -11,10 +11,6 @@ import pytest
 from fused_helpers import Networks, as_on_a_gpu, logged, networks
 
 from superglue_ros.errors import InputError
-from superglue_ros.evaluation import pairs as evaluation
-from superglue_ros.evaluation.methods import Method
-from superglue_ros.evaluation.pairs import HomographyTruth
-from superglue_ros.evaluation.runner import outcomes
 from superglue_ros.features import GreyImage, Matches
 from superglue_ros.inference import (
     ImagePairMatcher,
@@ -23,6 +19,10 @@ from superglue_ros.inference import (
     SiftExtractor,
 )
 from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.lab.evaluation import pairs as evaluation
+from superglue_ros.lab.evaluation.methods import Method
+from superglue_ros.lab.evaluation.pairs import HomographyTruth
+from superglue_ros.lab.evaluation.runner import outcomes
 
 MakeImage = Callable[..., GreyImage]
 

@@ -17,7 +17,8 @@ OWN_FILES = [path for path in FILES if path.parts[0] not in ("msg", "srv")]
 
 ROS = ("rclpy", "superglue_ros.msg", "superglue_ros.srv")
 ROS_PACKAGES = ("_interfaces", "_msgs")
-ABOVE_THE_CORE = ("nodes", "cli", "bag", "demo", "training", "evaluation", "benchmark")
+ROS_FOLDERS = (("nodes",), ("lab", "nodes"))
+ABOVE_THE_CORE = ("nodes", "cli", "bag", "lab")
 CORE_FILES = [path for path in OWN_FILES if path.parts[0] not in ABOVE_THE_CORE]
 
 
@@ -45,13 +46,27 @@ def test_the_files_are_found() -> None:
 
 def test_only_the_nodes_import_ros() -> None:
     found = [
-        f"{path} imports {module}"
+        path
         for path in OWN_FILES
         for module in imported_modules(path)
         if is_under(module, ROS) or module.split(".")[0].endswith(ROS_PACKAGES)
     ]
-    assert any(line.startswith("nodes") for line in found)
-    assert not [line for line in found if not line.startswith("nodes")]
+    allowed = [
+        path for path in found if path.parts[:1] in ROS_FOLDERS or path.parts[:2] in ROS_FOLDERS
+    ]
+    assert allowed
+    assert found == allowed
+
+
+def test_nothing_outside_the_laboratory_imports_it() -> None:
+    found = {
+        path
+        for path in OWN_FILES
+        for module in imported_modules(path)
+        if is_under(module, ("superglue_ros.lab",))
+    }
+    assert found
+    assert not [path for path in found if path.parts[0] != "lab"]
 
 
 def test_the_core_imports_nothing_above_it() -> None:

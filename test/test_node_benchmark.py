@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from superglue_ros.benchmark.results import NodeRow, StageRow
 from superglue_ros.cli.main import main
-from superglue_ros.nodes import benchmark
+from superglue_ros.lab.benchmark.results import NodeRow, StageRow
+from superglue_ros.lab.nodes import benchmark
 
 
 def test_latency_is_what_the_networks_take_and_what_is_beside(

@@ -166,6 +166,21 @@ def test_colcon_installs_weights_launch_files_and_settings(install: Path) -> Non
         assert names_below(install / "share/superglue_ros" / folder, pattern) == expected
 
 
+def test_colcon_leaves_the_laboratory_out(install: Path, tmp_path: Path) -> None:
+    assert names_below(install, "superglue_ros/nodes/*.py")
+    assert not names_below(install, "superglue_ros/lab")
+    listed = run_sourced(install, "superglue-ros", "--help", cwd=tmp_path)
+    assert "match two images" in listed
+    assert "train weights" not in listed
+
+
+def test_every_executable_starts_without_the_laboratory(install: Path, tmp_path: Path) -> None:
+    code = "import importlib\n" + "".join(
+        f"importlib.import_module({module!r}).main\n" for module in EXECUTABLES.values()
+    )
+    run_sourced(install, sys.executable, "-c", code, cwd=tmp_path)
+
+
 @pytest.mark.parametrize("module", EXECUTABLES.values())
 def test_every_executable_has_a_main(module: str) -> None:
     if ".nodes." in module:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from random_networks import random_superglue, random_superpoint
 
-from superglue_ros.benchmark.transformers_peer import (
+from superglue_ros.features import Features, GreyImage
+from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.lab.benchmark.transformers_peer import (
     Given,
     transformers_superglue,
     transformers_superpoint,
 )
-from superglue_ros.features import Features, GreyImage
-from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 pytest.importorskip("transformers")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from conftest import StereoPair
 
-from superglue_ros.evaluation.methods import Method
-from superglue_ros.evaluation.pairs import HomographyTruth, ImagePair
-from superglue_ros.evaluation.runner import outcomes
 from superglue_ros.features import Features, GreyImage
 from superglue_ros.inference import NearestMatcher, SuperPointExtractor
 from superglue_ros.inference.rotation import turn_where_few, turned_back
+from superglue_ros.lab.evaluation.methods import Method
+from superglue_ros.lab.evaluation.pairs import HomographyTruth, ImagePair
+from superglue_ros.lab.evaluation.runner import outcomes
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

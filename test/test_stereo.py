@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from superglue_ros.config import GeometryConfig, StereoConfig
-from superglue_ros.demo.scenes import stereo_scene
 from superglue_ros.errors import InputError
 from superglue_ros.geometry import Case, Scale
 from superglue_ros.geometry.cameras import FISHEYE, Camera
 from superglue_ros.geometry.stereo import StereoCamera, stereo_geometry
 from superglue_ros.inference.nearest import NearestMatcher
 from superglue_ros.inference.sift import SiftExtractor
+from superglue_ros.lab.demo.scenes import stereo_scene
 
 Array = NDArray[np.float64]
 

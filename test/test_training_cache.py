@@ -9,17 +9,17 @@ import torch
 from torch import Generator, Tensor
 
 from superglue_ros.errors import InputError
+from superglue_ros.lab.training.cache import PAIRS_IN_FILE
+from superglue_ros.lab.training.cached_examples import CachedExamples
+from superglue_ros.lab.training.examples import Examples
+from superglue_ros.lab.training.export import export_weights, save_tensors
+from superglue_ros.lab.training.ground_truth import NO_MATCH
+from superglue_ros.lab.training.pairs import VISIBLE
+from superglue_ros.lab.training.shallow import keep_layers
+from superglue_ros.lab.training.warm_start import warm_start
 from superglue_ros.networks import SuperGlue
 from superglue_ros.networks import superglue as superglue_module
 from superglue_ros.networks.superglue import LAYERS
-from superglue_ros.training.cache import PAIRS_IN_FILE
-from superglue_ros.training.cached_examples import CachedExamples
-from superglue_ros.training.examples import Examples
-from superglue_ros.training.export import export_weights, save_tensors
-from superglue_ros.training.ground_truth import NO_MATCH
-from superglue_ros.training.pairs import VISIBLE
-from superglue_ros.training.shallow import keep_layers
-from superglue_ros.training.warm_start import warm_start
 from superglue_ros.weights.loading import load_superglue
 
 WIDTH, HEIGHT, COUNT = 200, 100, 60

@@ -12,8 +12,8 @@ import torch
 
 from superglue_ros.cli.main import USER_ERROR, main
 from superglue_ros.features import GreyImage
+from superglue_ros.lab.training.photographs import packages as packages_module
 from superglue_ros.networks import superglue as superglue_module
-from superglue_ros.training.photographs import packages as packages_module
 from superglue_ros.weights.loading import load_superglue
 
 

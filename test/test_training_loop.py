@@ -10,12 +10,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 from superglue_ros.errors import InputError
-from superglue_ros.training import checkpoint as checkpoint_module
-from superglue_ros.training.checkpoint import read_checkpoint, write_checkpoint
-from superglue_ros.training.config import LoopConfig
-from superglue_ros.training.export import MAX_PIECE_BYTES, export_weights, split_file
-from superglue_ros.training.history import History, read_history
-from superglue_ros.training.loop import (
+from superglue_ros.lab.training import checkpoint as checkpoint_module
+from superglue_ros.lab.training.checkpoint import read_checkpoint, write_checkpoint
+from superglue_ros.lab.training.config import LoopConfig
+from superglue_ros.lab.training.export import MAX_PIECE_BYTES, export_weights, split_file
+from superglue_ros.lab.training.history import History, read_history
+from superglue_ros.lab.training.loop import (
     CHECKPOINT,
     LOG,
     MEASURE_TO,
@@ -24,7 +24,7 @@ from superglue_ros.training.loop import (
     one_rate,
     rate_share,
 )
-from superglue_ros.training.plot import plot_log
+from superglue_ros.lab.training.plot import plot_log
 
 CPU = torch.device("cpu")
 

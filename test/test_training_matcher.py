@@ -11,26 +11,26 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from superglue_ros.networks import SuperGlue, log_optimal_transport
-from superglue_ros.networks import superglue as superglue_module
-from superglue_ros.training import examples as examples_module
-from superglue_ros.training.ablations import take_out
-from superglue_ros.training.config import MatcherConfig
-from superglue_ros.training.examples import FreshExamples
-from superglue_ros.training.export import export_weights
-from superglue_ros.training.frontend import KeypointBatch
-from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
-from superglue_ros.training.loop import Loop
-from superglue_ros.training.pairs import make_pairs
-from superglue_ros.training.shallow import keep_layers
-from superglue_ros.training.stages.matcher import (
+from superglue_ros.lab.training import examples as examples_module
+from superglue_ros.lab.training.ablations import take_out
+from superglue_ros.lab.training.config import MatcherConfig
+from superglue_ros.lab.training.examples import FreshExamples
+from superglue_ros.lab.training.export import export_weights
+from superglue_ros.lab.training.frontend import KeypointBatch
+from superglue_ros.lab.training.ground_truth import IGNORED, NO_MATCH, TrueMatches
+from superglue_ros.lab.training.loop import Loop
+from superglue_ros.lab.training.pairs import make_pairs
+from superglue_ros.lab.training.shallow import keep_layers
+from superglue_ros.lab.training.stages.matcher import (
     BIN_SCORE_BATCHES,
     CALIBRATION_SEED,
     MatcherStage,
     assignment_loss,
     precision_recall,
 )
-from superglue_ros.training.warm_start import BEGINNINGS, wake, warm_start
+from superglue_ros.lab.training.warm_start import BEGINNINGS, wake, warm_start
+from superglue_ros.networks import SuperGlue, log_optimal_transport
+from superglue_ros.networks import superglue as superglue_module
 from superglue_ros.weights.loading import load_superglue
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from superglue_ros.training.config import PairConfig, PhotometricConfig, ViewConfig
-from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, true_matches
-from superglue_ros.training.pairs import (
+from superglue_ros.lab.training.config import PairConfig, PhotometricConfig, ViewConfig
+from superglue_ros.lab.training.ground_truth import IGNORED, NO_MATCH, true_matches
+from superglue_ros.lab.training.pairs import (
     HIDDEN,
     UNKNOWN,
     VISIBLE,
@@ -20,16 +20,16 @@ from superglue_ros.training.pairs import (
     scene_pairs,
     scene_targets,
 )
-from superglue_ros.training.synthesis.homographies import (
+from superglue_ros.lab.training.synthesis.homographies import (
     homography_from_points,
     pixel_grid,
     random_views,
     transform_points,
     warp_images,
 )
-from superglue_ros.training.synthesis.motions import random_cameras
-from superglue_ros.training.synthesis.photometrics import CHANGES, change_photometry
-from superglue_ros.training.synthesis.scenes import (
+from superglue_ros.lab.training.synthesis.motions import random_cameras
+from superglue_ros.lab.training.synthesis.photometrics import CHANGES, change_photometry
+from superglue_ros.lab.training.synthesis.scenes import (
     Cameras,
     plane_homography,
     project,

@@ -14,21 +14,21 @@ import pytest
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
-from superglue_ros.training.photographs import archives as archives_module
-from superglue_ros.training.photographs.archives import (
+from superglue_ros.lab.training.photographs import archives as archives_module
+from superglue_ros.lab.training.photographs.archives import (
     _decode_with_pillow,
     decode_grey,
     load_photographs,
 )
-from superglue_ros.training.photographs.containers import image_members, is_cut_short
-from superglue_ros.training.photographs.crops import difference_hash, take_crops
-from superglue_ros.training.photographs.packages import (
+from superglue_ros.lab.training.photographs.containers import image_members, is_cut_short
+from superglue_ros.lab.training.photographs.crops import difference_hash, take_crops
+from superglue_ros.lab.training.photographs.packages import (
     PACKAGES,
     Package,
     select_packages,
     unpack_package,
 )
-from superglue_ros.training.photographs.pool import RECORD, Pool
+from superglue_ros.lab.training.photographs.pool import RECORD, Pool
 
 PACKAGE = Package("made-up", r"images/.*\.(jpg|png|rcc|pk3)$", "public domain")
 
@@ -90,7 +90,7 @@ def test_gathering_goes_on_where_it_was_cut(
     unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gather(Pool(tmp_path / "pool"), unpacked)
-    from superglue_ros.training.photographs import pool as pool_module
+    from superglue_ros.lab.training.photographs import pool as pool_module
 
     def not_again(*_: object) -> None:
         raise AssertionError("a photograph was cut twice")

@@ -14,16 +14,16 @@ from torch import Generator, Tensor
 from superglue_ros.cli.main import USER_ERROR, main
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
+from superglue_ros.lab.training.config import FeaturesConfig, PhotometricConfig
+from superglue_ros.lab.training.ground_truth import IGNORED, NO_MATCH, Places, match_places
+from superglue_ros.lab.training.labels import Labels
+from superglue_ros.lab.training.pairs import HIDDEN, UNKNOWN, VISIBLE
+from superglue_ros.lab.training.real import read_real_pairs
+from superglue_ros.lab.training.real_views import RealViews, make_real_views, predict, real_places
+from superglue_ros.lab.training.stages.features import FeaturesStage, initial_superpoint
+from superglue_ros.lab.training.stages.real_descriptors import RealDescriptors, real_loss
+from superglue_ros.lab.training.synthesis.homographies import inside, sample_image
 from superglue_ros.networks import superglue as superglue_module
-from superglue_ros.training.config import FeaturesConfig, PhotometricConfig
-from superglue_ros.training.ground_truth import IGNORED, NO_MATCH, Places, match_places
-from superglue_ros.training.labels import Labels
-from superglue_ros.training.pairs import HIDDEN, UNKNOWN, VISIBLE
-from superglue_ros.training.real import read_real_pairs
-from superglue_ros.training.real_views import RealViews, make_real_views, predict, real_places
-from superglue_ros.training.stages.features import FeaturesStage, initial_superpoint
-from superglue_ros.training.stages.real_descriptors import RealDescriptors, real_loss
-from superglue_ros.training.synthesis.homographies import inside, sample_image
 
 SHIFT = (8, -4)
 DARK = PhotometricConfig(strength=0.0)

@@ -9,24 +9,24 @@ import pytest
 import torch
 from torch import Generator
 
-from superglue_ros.networks import SuperPoint, detector_probabilities, sample_descriptors
-from superglue_ros.training.batch_norm import NormalisedSuperPoint
-from superglue_ros.training.classical import hessian_response
-from superglue_ros.training.config import FeaturesConfig, LabelConfig
-from superglue_ros.training.labels import Labels, adapt, find_labels
-from superglue_ros.training.loop import Loop
-from superglue_ros.training.losses import (
+from superglue_ros.lab.training.batch_norm import NormalisedSuperPoint
+from superglue_ros.lab.training.classical import hessian_response
+from superglue_ros.lab.training.config import FeaturesConfig, LabelConfig
+from superglue_ros.lab.training.labels import Labels, adapt, find_labels
+from superglue_ros.lab.training.loop import Loop
+from superglue_ros.lab.training.losses import (
     IGNORED,
     cell_targets,
     detector_loss,
     dual_softmax_loss,
     sample_descriptor_maps,
 )
-from superglue_ros.training.stages import label as label_module
-from superglue_ros.training.stages.features import FeaturesStage, initial_superpoint
-from superglue_ros.training.stages.label import label_photographs, make_detector
-from superglue_ros.training.synthesis.homographies import pixel_grid
-from superglue_ros.training.synthesis.shapes import draw_shapes, polygon_coverage
+from superglue_ros.lab.training.stages import label as label_module
+from superglue_ros.lab.training.stages.features import FeaturesStage, initial_superpoint
+from superglue_ros.lab.training.stages.label import label_photographs, make_detector
+from superglue_ros.lab.training.synthesis.homographies import pixel_grid
+from superglue_ros.lab.training.synthesis.shapes import draw_shapes, polygon_coverage
+from superglue_ros.networks import SuperPoint, detector_probabilities, sample_descriptors
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,0 @@
-"""The demonstration on real images; its ROS side is superglue_ros.nodes.playback."""

@@ -1,0 +1,1 @@
+"""The laboratory: training, evaluation, benchmark and demonstration. Nothing else imports it."""

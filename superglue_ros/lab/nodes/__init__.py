@@ -1,0 +1,1 @@
+"""What the laboratory does with the nodes: it alone imports rclpy here."""
