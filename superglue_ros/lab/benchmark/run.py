@@ -5,8 +5,8 @@
 - pair: two images to matches, which is end to end without ROS.
 - pairs: the same for many pairs at once, as offline; ours alone, on GPUs alone.
 
-`superglue_ros.lab.benchmark.growth` measures what grows with what, `superglue_ros.lab.nodes.benchmark` the
-nodes themselves, decoding and publishing among them.
+`lab.benchmark.growth` measures what grows with what, `lab.nodes.benchmark` the nodes themselves,
+decoding and publishing among them.
 """
 
 from __future__ import annotations
