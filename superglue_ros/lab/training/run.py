@@ -155,8 +155,8 @@ def run_features(config: FeaturesConfig, folders: Folders, initial: str, real: P
 
 
 def _real_descriptors(folder: Path, config: FeaturesConfig) -> RealDescriptors:
-    pairs = [read_real_pairs(folder, held_out=held_out) for held_out in (False, True)]
-    return RealDescriptors(*pairs, config)
+    train, held_out = (read_real_pairs(folder, held_out=part) for part in (False, True))
+    return RealDescriptors(train, held_out, config)
 
 
 def run_cache(config: CacheConfig, folders: Folders, superpoint: str, real: Path | None) -> bool:
