@@ -44,6 +44,7 @@ from superglue_ros.lab.training.stages.matcher import MatcherStage
 from superglue_ros.lab.training.stages.real_descriptors import RealDescriptors
 from superglue_ros.lab.training.stages.synthetic import SyntheticStage
 from superglue_ros.lab.training.warm_start import wake, warm_start
+from superglue_ros.networks import SuperGlue, SuperPoint
 from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 MAGICPOINT, LABELS = "magicpoint.safetensors", "labels.safetensors"

@@ -20,6 +20,8 @@ from superglue_ros.lab.training.stages.real_descriptors import RealDescriptors, 
 from superglue_ros.lab.training.synthesis.homographies import inside, transform_points
 from superglue_ros.lab.training.validation import FeatureValidation
 from superglue_ros.lab.training.views import ViewBatch, make_views
+from superglue_ros.networks import SuperPoint
+from superglue_ros.networks.superpoint import STRIDE
 
 CALIBRATION_BATCHES = 8
 NO_KEYPOINT_LOGIT = 6.0
