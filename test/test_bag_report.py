@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -18,12 +19,19 @@ from bag_helpers import camera, write_bag
 from superglue_ros.bag import run as run_module
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs, Summary
-from superglue_ros.bag.report.charts import Series, time_line
+from superglue_ros.bag.report.charts import Mark, Series, histogram, time_line
+from superglue_ros.bag.report.histograms import Spread
+from superglue_ros.bag.report.output import chosen
+from superglue_ros.bag.report.records import PairRecord
 from superglue_ros.bag.run import BagRun
 from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
 COUNT = 14
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+EMPTY = ("meta", "img", "input")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Page(HTMLParser):
@@ -39,7 +47,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in ("meta", "img", "path"):
+        if tag not in EMPTY:
             self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
@@ -48,7 +56,7 @@ class Page(HTMLParser):
             self.rows[-1:] = [[*self.rows[-1], ""]] if self.rows else [[""]]
 
     def handle_endtag(self, tag: str) -> None:
-        if tag not in ("meta", "img", "path"):
+        if tag not in EMPTY:
             assert self.open.pop() == tag
         self._in_cell = False
 
@@ -84,8 +92,17 @@ def test_the_report_needs_nothing_outside_itself(reported: tuple[Path, Summary])
     assert not page.open
     assert all(source.startswith("data:image/jpeg") for source in page.of("img", "src"))
     assert not [tag for tag, *_ in page.attributes if tag in ("script", "link", "iframe")]
-    assert "url(" not in text
-    assert "http" not in re.sub(r'base64,[^"]*', "", text)
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+    names = page.of("svg", "xmlns") + page.of("svg", "xmlns:xlink")
+    addresses = re.sub(r'base64,[^"]*', "", text)
+    for name in set(names):
+        addresses = addresses.replace(f'="{name}"', "")
+    assert "http" not in addresses
+    identities = [value for _, name, value in page.attributes if name == "id"]
+    assert len(set(identities)) == len(identities)
+    targets = [t for t in page.of("a", "href") + page.of("use", "xlink:href") if t[0] == "#"]
+    assert targets
+    assert {target[1:] for target in targets} <= set(identities)
     assert "drive &lt;1&gt;" in text
 
 
@@ -101,16 +118,53 @@ def test_the_report_accounts_for_every_frame(reported: tuple[Path, Summary]) -> 
     assert "File end magic is invalid" in path.read_text()
 
 
-def test_worst_and_best_pairs_are_shown_and_neighbours_once(
+def test_the_three_worst_and_best_pairs_of_a_short_recording_are_shown_and_marked(
     reported: tuple[Path, Summary],
 ) -> None:
-    captions = Page(reported[0].read_text()).of("img", "alt")
+    page = Page(reported[0].read_text())
+    captions = page.of("img", "alt")
     numbers = [int(re.findall(r"Pair (\d+)", caption)[0]) for caption in captions]
     inliers = [int(re.findall(r"(\d+) inliers", caption)[0]) for caption in captions]
-    assert 2 <= len(captions) <= 6
+    assert len(captions) == len(set(numbers)) == 6
+    assert inliers[:3] == sorted(inliers[:3])
+    assert inliers[3:] == sorted(inliers[3:], reverse=True)
     assert min(inliers) == inliers[0]
-    assert max(inliers) in inliers[1:]
-    assert len(set(numbers)) > 1
+    assert max(inliers) == inliers[3]
+    times = [float(re.findall(r"at ([\d.]+) s", caption)[0]) for caption in captions]
+    for few in (times[:3], times[3:]):
+        least = (COUNT - 2) * 0.05 / 6
+        assert all(abs(a - b) > least - 0.06 for a in few for b in few if a != b)
+    marks = [target for target in page.of("a", "href") if target.startswith("#pair-")]
+    assert {int(target.removeprefix("#pair-")) for target in marks} == set(numbers)
+
+
+def test_the_report_says_when_how_far_and_how_sure(reported: tuple[Path, Summary]) -> None:
+    text = reported[0].read_text()
+    assert "first pair recorded 2023-11-14 22:13:20 UTC" in text  # START_NS of bag_helpers
+    cells = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", text)
+    numbers = dict(cells)
+    assert float(numbers["median motion"].split()[0]) == pytest.approx(4, abs=0.3)
+    assert float(numbers["median error of the inliers"].split()[0]) < 1
+    assert 0.2 <= float(numbers["median confidence"]) <= 1
+    assert numbers["refined"].endswith("%")
+    for title in ("Confidence of the matches", "Motion of the matched points"):
+        assert f'aria-label="{title}"' in text
+
+
+def record(number: int, time_sec: float, inliers: int) -> PairRecord:
+    return PairRecord(
+        number, round(time_sec * 1e9), inliers, inliers, "GENERAL", 1.0, 0.5, 0.9, 1.0
+    )
+
+
+def test_examples_are_a_second_apart_or_less_in_a_short_recording() -> None:
+    long = [record(n, n / 10, 100 - n) for n in range(100)]
+    worst = chosen(long, lambda one: one, 3, best=False)
+    assert [one.number for one in worst] == [99, 89, 79]
+    assert [one.number for one in chosen(long, lambda one: one, 3, best=True)] == [0, 10, 20]
+    short = [record(n, n / 10, n) for n in range(7)]
+    assert [one.number for one in chosen(short, lambda one: one, 3, best=True)] == [6, 5, 4]
+    assert len(chosen(short[:3], lambda one: one, 3, best=False)) == 3
 
 
 def test_the_report_is_legible_in_a_browser(reported: tuple[Path, Summary], tmp_path: Path) -> None:
@@ -137,26 +191,85 @@ def screenshot(path: Path, folder: Path, width: int) -> Any:
     return cv2.imread(str(file))
 
 
-def points(svg: str, kind: str) -> list[list[tuple[float, ...]]]:
-    """The points of each path of a kind."""
-    paths = re.findall(rf'class="{kind} matches" d="M([^"Zh]*)', svg)
-    return [[tuple(map(float, point.split())) for point in path.split("L")] for path in paths]
+def elements(svg: str, name: str) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(svg).iter(f"{SVG}{name}"))
 
 
-def test_the_time_line_goes_through_the_values() -> None:
+def line_points(svg: str) -> list[list[tuple[float, float]]]:
+    """The points of each line in the colour of the first series."""
+    found = []
+    for path in elements(svg, "path"):
+        style = path.attrib.get("style", "")
+        if "stroke: var(--first)" in style and "fill: none" in style:
+            numbers = re.findall(r"[ML] ([\d.]+) ([\d.]+)", path.attrib["d"])
+            found.append([(float(x), float(y)) for x, y in numbers])
+    return [points for points in found if len(points) > 1]
+
+
+def test_the_time_line_goes_through_the_values_and_tells_them() -> None:
     secs, values = np.array([0.0, 1.0, 2.0, 4.0]), np.array([0.0, 50.0, 100.0, 100.0])
-    svg = time_line(secs, [Series("matches", values)], (460, 256))
-    (line,) = points(svg, "line")
-    assert line == [(48, 212), (148, 112), (248, 12), (448, 12)]
-    assert not points(svg, "band")
+    texts = [f"pair {n} <of 4>" for n in range(4)]
+    svg = time_line(secs, [Series("matches", values)], texts, title="Matches")
+    (line,) = line_points(svg)
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = line
+    assert (x1 - x0, x3 - x2) == pytest.approx((x2 - x1, 2 * (x2 - x1)), abs=1e-3)
+    assert (y1 - y0, y3) == pytest.approx((y2 - y1, y2), abs=1e-3)
+    assert y0 > y1 > y2, "larger is higher"
+    dots = [one for one in elements(svg, "use") if one.find(f"{SVG}title") is not None]
+    assert [one.find(f"{SVG}title").text for one in dots] == texts
+    assert [float(one.attrib["x"]) for one in dots] == pytest.approx([x0, x1, x2, x3], abs=1e-3)
+
+
+def test_what_has_no_value_is_left_out_and_its_neighbours_tell_theirs() -> None:
+    values = np.array([1.0, np.nan, 3.0])
+    texts = ["first", "second", "third"]
+    svg = time_line(np.arange(3.0), [Series("error", values)], texts, title="Error")
+    assert [one.text for one in elements(svg, "title")] == ["first", "third"]
+
+
+def test_a_mark_leads_to_its_picture() -> None:
+    mark = Mark(1.0, 2.0, "worst pair: 2 inliers", "pair-1", is_good=False)
+    svg = time_line(
+        np.arange(3.0), [Series("inliers", np.arange(3.0))], list("abc"), [mark], title="T"
+    )
+    (link,) = elements(svg, "a")
+    assert link.attrib["href"] == "#pair-1"
+    assert link.find(f"{SVG}title").text == "worst pair: 2 inliers"
 
 
 def test_the_time_line_is_cut_at_a_gap_and_keeps_extremes() -> None:
     secs = np.concatenate([np.arange(2000) / 10, 1000 + np.arange(2000) / 10])
     values = np.full(4000, 50.0)
     values[700] = 100
-    svg = time_line(secs, [Series("matches", values)], (460, 256))
-    assert len(points(svg, "line")) == 2
-    highest = min(y for band in points(svg, "band") for _, y in band)
-    assert highest == 12
-    assert svg.count("L") < 1200
+    svg = time_line(secs, [Series("matches", values)], ["x"] * 4000, title="Matches")
+    lines = line_points(svg)
+    assert len(lines) == 2
+    assert max(len(line) for line in lines) <= 400
+    (band,) = [
+        use for use in elements(svg, "use") if "fill-opacity" in use.attrib.get("style", "")
+    ][:1]
+    target = band.attrib["{http://www.w3.org/1999/xlink}href"][1:]
+    (shape,) = [one for one in elements(svg, "path") if one.attrib.get("id") == target]
+    heights = [float(y) for y in re.findall(r"[ML] [-\d.]+ ([-\d.]+)", shape.attrib["d"])]
+    highest = float(band.attrib["y"]) + min(heights)
+    assert highest < min(y for line in lines for _, y in line) - 10, "the single 100 is not lost"
+
+
+def test_a_histogram_tells_shares_in_bins_that_can_be_told_apart() -> None:
+    spread = Spread("Depth", "metres", 0.5, 100)
+    counts = spread.counts(np.array([0.1, 0.6, 0.7, 1.2, 900.0]))
+    assert counts[:3].tolist() == [1, 2, 1]
+    assert counts[-1] == 1
+    svg = histogram(spread, [100, 300, 600, *[0] * 97])
+    told = [one.text for one in elements(svg, "title")]
+    assert told == [
+        "0 to 0.5 metres: 10.0 %",
+        "0.5 to 1 metres: 30.0 %",
+        "1 to 1.5 metres: 60.0 %",
+    ]
+
+
+def test_the_same_chart_is_the_same_text() -> None:
+    series = [Series("matches", np.arange(9.0))]
+    charts = {time_line(np.arange(9.0), series, ["x"] * 9, title="T") for _ in range(2)}
+    assert len(charts) == 1

@@ -25,11 +25,12 @@ from superglue_ros.bag.outputs import Output, Outputs, Summary
 from superglue_ros.bag.pass_through import PassThrough
 from superglue_ros.bag.reader import BagReader
 from superglue_ros.bag.report.output import Report
+from superglue_ros.bag.report.page import Context
 from superglue_ros.bag.rerun_output import Rerun
 from superglue_ros.bag.results import FrameResult
 from superglue_ros.bag.tables import NpzFiles, matches_table, tracks_table
 from superglue_ros.bag.topics import choose_topics
-from superglue_ros.bag.video import Video
+from superglue_ros.bag.video import VIDEO_FILE, Video
 from superglue_ros.config import DrawingConfig
 from superglue_ros.errors import InputError
 from superglue_ros.installation import version
@@ -173,7 +174,9 @@ class BagRun:
         if wanted.video:
             writers.append(Video(drawing))
         if wanted.report:
-            writers.append(Report(self._input.name, identity))
+            video = VIDEO_FILE if wanted.video else ""
+            context = Context(self._input.name, identity, video)
+            writers.append(Report(context, stereo=self._config.mode == "stereo"))
         if wanted.rerun:
             writers.append(Rerun(drawing, calibration.stereo, identity))
         return writers

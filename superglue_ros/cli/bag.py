@@ -77,7 +77,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--report",
         action="store_true",
-        help="write OUTPUT/report.html too: time line, worst and best pairs, latency",
+        help="write OUTPUT/report.html too: time line, worst and best pairs, distributions; needs: "
+        "pip install matplotlib",
     )
     parser.add_argument(
         "--rerun",
