@@ -1,8 +1,15 @@
 """Matches of one camera or of a stereo camera, by one process."""
 
 from launch import LaunchDescription
+from launch.substitutions import LaunchConfiguration
 
-from superglue_ros.nodes.launch_files import arguments, geometry_on_request, node, rviz_on_request
+from superglue_ros.nodes.launch_files import (
+    arguments,
+    description,
+    geometry_on_request,
+    node,
+    pictures_on_request,
+)
 
 TOPICS = {
     "image": "Image topic of the camera, in every mode but stereo.",
@@ -12,15 +19,17 @@ TOPICS = {
     "left/camera_info": "The same of the left camera, in mode stereo.",
     "right/camera_info": "The same of the right camera, in mode stereo.",
 }
+EVERYDAY = ("mode", "image_transport", "device", "superpoint_weights", "superglue_weights")
+MODE = LaunchConfiguration("mode")
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the pipeline_node."""
-    return LaunchDescription(
+    return description(
         [
-            *arguments("pipeline.yaml", TOPICS),
-            node("pipeline_node", TOPICS),
-            *geometry_on_request(TOPICS),
-            *rviz_on_request(),
+            *arguments("pipeline.yaml", TOPICS, EVERYDAY),
+            node("pipeline_node", TOPICS, MODE),
+            *geometry_on_request(TOPICS, MODE),
+            *pictures_on_request(TOPICS, MODE),
         ]
     )

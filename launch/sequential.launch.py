@@ -2,22 +2,29 @@
 
 from launch import LaunchDescription
 
-from superglue_ros.nodes.launch_files import arguments, geometry_on_request, node, rviz_on_request
+from superglue_ros.nodes.launch_files import (
+    arguments,
+    description,
+    geometry_on_request,
+    node,
+    pictures_on_request,
+)
 
 TOPICS = {
     "image": "Image topic of the camera.",
     "camera_info": "Topic of its calibration, for geometry_node.",
 }
+EVERYDAY = ("image_transport", "device", "superpoint_weights", "superglue_weights")
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the superpoint_node for one camera and the superglue_node in mode sequential."""
-    return LaunchDescription(
+    return description(
         [
-            *arguments("sequential.yaml", TOPICS),
-            node("superpoint_node", TOPICS),
-            node("superglue_node", TOPICS),
-            *geometry_on_request(TOPICS),
-            *rviz_on_request(),
+            *arguments("sequential.yaml", TOPICS, EVERYDAY),
+            node("superpoint_node", TOPICS, "mono"),
+            node("superglue_node", TOPICS, "sequential"),
+            *geometry_on_request(TOPICS, "sequential"),
+            *pictures_on_request(TOPICS, "mono"),
         ]
     )

@@ -2,7 +2,13 @@
 
 from launch import LaunchDescription
 
-from superglue_ros.nodes.launch_files import arguments, geometry_on_request, node, rviz_on_request
+from superglue_ros.nodes.launch_files import (
+    arguments,
+    description,
+    geometry_on_request,
+    node,
+    pictures_on_request,
+)
 
 TOPICS = {
     "left/image": "Image topic of the left camera.",
@@ -10,16 +16,17 @@ TOPICS = {
     "left/camera_info": "Topic of the left camera's calibration, for geometry_node.",
     "right/camera_info": "Topic of the right camera's calibration, for geometry_node.",
 }
+EVERYDAY = ("image_transport", "device", "superpoint_weights", "superglue_weights")
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the superpoint_node and the superglue_node in mode stereo."""
-    return LaunchDescription(
+    return description(
         [
-            *arguments("stereo.yaml", TOPICS),
-            node("superpoint_node", TOPICS),
-            node("superglue_node", TOPICS),
-            *geometry_on_request(TOPICS),
-            *rviz_on_request(),
+            *arguments("stereo.yaml", TOPICS, EVERYDAY),
+            node("superpoint_node", TOPICS, "stereo"),
+            node("superglue_node", TOPICS, "stereo"),
+            *geometry_on_request(TOPICS, "stereo"),
+            *pictures_on_request(TOPICS, "stereo"),
         ]
     )

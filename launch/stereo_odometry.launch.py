@@ -3,7 +3,13 @@
 from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 
-from superglue_ros.nodes.launch_files import ODOM_FRAME, arguments, node, rviz_on_request
+from superglue_ros.nodes.launch_files import (
+    ODOM_FRAME,
+    arguments,
+    description,
+    node,
+    pictures_on_request,
+)
 
 TOPICS = {
     "left/image": "Image topic of the left camera.",
@@ -13,22 +19,25 @@ TOPICS = {
 }
 # The left image is matched to the right one, under stereo/, and to the left one before.
 ACROSS = [(topic, f"stereo/{topic}") for topic in ("matches", "geometry")]
-ALONG = [("features", "left/features"), ("camera_info", LaunchConfiguration("left_camera_info"))]
+LEFT = [
+    ("image", LaunchConfiguration("left_image")),
+    ("camera_info", LaunchConfiguration("left_camera_info")),
+]
+ALONG = [("features", "left/features"), *LEFT]
+EVERYDAY = ("image_transport", "device", "superpoint_weights", "superglue_weights")
 
 
 def generate_launch_description() -> LaunchDescription:
     """Start the superpoint_node, a matcher and a geometry_node each way, and the odometry."""
-    return LaunchDescription(
+    return description(
         [
-            *arguments("stereo_odometry.yaml", TOPICS),
-            node("superpoint_node", TOPICS),
-            node("superglue_node", TOPICS, name="stereo_superglue", remappings=ACROSS),
-            node("geometry_node", TOPICS, name="stereo_geometry", remappings=ACROSS),
-            node("superglue_node", TOPICS, remappings=ALONG),
-            node("geometry_node", TOPICS, remappings=ALONG),
-            node("visual_odometry_node", TOPICS, remappings=ALONG),
-            *rviz_on_request(
-                {"image": "left_image", "camera_info": "left_camera_info"}, frame=ODOM_FRAME
-            ),
+            *arguments("stereo_odometry.yaml", TOPICS, EVERYDAY),
+            node("superpoint_node", TOPICS, "stereo"),
+            node("superglue_node", TOPICS, "stereo", name="stereo_superglue", remappings=ACROSS),
+            node("geometry_node", TOPICS, "stereo", name="stereo_geometry", remappings=ACROSS),
+            node("superglue_node", TOPICS, "sequential", remappings=ALONG),
+            node("geometry_node", TOPICS, "sequential", remappings=ALONG),
+            node("visual_odometry_node", TOPICS, "stereo", remappings=ALONG),
+            *pictures_on_request(TOPICS, "mono", frame=ODOM_FRAME, remappings=LEFT),
         ]
     )
