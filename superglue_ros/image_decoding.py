@@ -19,7 +19,8 @@ from rosbags.image.image import ImageError, convert_color, to_cvtype
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
-from superglue_ros.images import decode
+from superglue_ros.images import decode, decode_grey
+from superglue_ros.intensity import Intensity
 
 Pixels = NDArray[np.generic]
 ToGrey = Callable[[Pixels, str], Pixels]
@@ -51,23 +52,28 @@ class ImageDecoder(NamedTuple):
     library: str
     to_grey: ToGrey
 
-    def decode(self, message: Any) -> GreyImage:
+    def decode(self, message: Any, intensity: Intensity | None = None) -> GreyImage:
         """The grey image that a message carries.
 
         Args:
             message: A sensor_msgs/Image or sensor_msgs/CompressedImage, of rclpy or of rosbags.
+            intensity: What makes 8 bits of 16; by the image alone where None.
 
         Returns:
-            (H, W) uint8; 16-bit images are scaled by 255/65535.
+            (H, W) uint8.
 
         Raises:
             InputError: The message is empty, truncated, too large, or of an encoding that has no
                 grey image.
         """
+        intensity = intensity or Intensity()
         if hasattr(message, "format"):
-            return _decode_compressed(message)
+            return _decode_compressed(message, intensity)
         encoding = _SAME_AS.get(message.encoding, message.encoding)
         pixels = _pixels(message, encoding)
+        if pixels.dtype == np.uint16:
+            encoding = encoding.replace("16", "8")
+            pixels, encoding = intensity.grey(pixels), _SAME_AS.get(encoding, encoding)
         if encoding == "mono8" or encoding in _PLANAR_ROWS:
             return np.array(pixels[: message.height], np.uint8)
         try:
@@ -158,14 +164,11 @@ def _pixels(message: Any, encoding: str) -> Pixels:
     return native[:, :, 0] if channels == 1 else native
 
 
-def _decode_compressed(message: Any) -> GreyImage:
-    try:
-        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        decoded = None
+def _decode_compressed(message: Any, intensity: Intensity) -> GreyImage:
+    decoded = decode_grey(bytes(message.data), intensity)
     if decoded is None:
         raise InputError(
             f"compressed image ({message.format!r}, {len(message.data)} bytes) cannot be decoded: "
             "truncated, or neither JPEG nor PNG?"
         )
-    return np.asarray(decoded, np.uint8)
+    return decoded

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from superglue_ros.errors import InputError
 from superglue_ros.features import FloatArray, GreyImage
+from superglue_ros.intensity import Intensity
 
 try:
     from cv2 import setLogLevel
@@ -43,7 +44,10 @@ def read_image(path: Path) -> GreyImage:
     Raises:
         InputError: There is no such file, it cannot be read, or it is not an image.
     """
-    return np.asarray(_read(path, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+    grey = decode_grey(_content(path), Intensity())
+    if grey is None:
+        raise _not_an_image(path)
+    return grey
 
 
 def read_values(path: Path) -> NDArray[Any]:
@@ -52,18 +56,36 @@ def read_values(path: Path) -> NDArray[Any]:
     Raises:
         InputError: As `read_image`.
     """
-    return _read(path, cv2.IMREAD_UNCHANGED)
+    values = decode(_content(path), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise _not_an_image(path)
+    return values
 
 
-def _read(path: Path, flags: int) -> NDArray[Any]:
+def _content(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    decoded = decode(data, flags)
-    if decoded is None:
-        raise InputError(f"{path} is not an image that OpenCV can decode; give a PNG or JPEG file")
-    return decoded
+
+
+def _not_an_image(path: Path) -> InputError:
+    return InputError(f"{path} is not an image that OpenCV can decode; give a PNG or JPEG file")
+
+
+def decode_grey(data: bytes, intensity: Intensity) -> GreyImage | None:
+    """Decode the content of an image file to (H, W) grey; None where OpenCV cannot.
+
+    Args:
+        data: The content.
+        intensity: What makes 8 bits of 16.
+    """
+    decoded = decode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    if decoded is not None and decoded.dtype == np.uint16:
+        return intensity.grey(decoded)
+    if decoded is not None and decoded.dtype != np.uint8:
+        decoded = decode(data)
+    return None if decoded is None else np.asarray(decoded, np.uint8)
 
 
 def decode(data: bytes, flags: int = cv2.IMREAD_GRAYSCALE) -> NDArray[Any] | None:

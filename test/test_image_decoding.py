@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
+from superglue_ros.config import IntensityConfig
 from superglue_ros.errors import InputError
 from superglue_ros.image_decoding import image_decoder
+from superglue_ros.intensity import Intensity
 
 DECODER = image_decoder()
+ALL_16_BITS = IntensityConfig(intensity_max=65535)
 WIDTH, HEIGHT = 12, 10
 Bytes = NDArray[np.uint8]
 Plane = NDArray[np.float64]
@@ -47,7 +50,7 @@ def assert_grey(message: Image, expected: NDArray[np.floating], *, tolerance: fl
     """Also after a trip over the wire, and without harm to the message."""
     before = bytes(message.data)
     for one in (message, deserialize_message(serialize_message(message), Image)):
-        grey = DECODER.decode(one)
+        grey = DECODER.decode(one, Intensity(ALL_16_BITS))
         assert grey.dtype == np.uint8
         assert grey.shape == expected.shape
         assert np.abs(grey.astype(np.float64) - expected).max() <= tolerance
@@ -159,7 +162,7 @@ def test_bytes_that_pad_the_rows_are_no_pixels(
 ) -> None:
     pixels = rng.integers(0, 256, (HEIGHT, WIDTH, channels)).astype(dtype)
     rows = bytes_of(pixels)
-    expected = DECODER.decode(message_of(rows, encoding))
+    expected = DECODER.decode(message_of(rows, encoding), Intensity(ALL_16_BITS))
     padded = np.hstack([rows, np.full((HEIGHT, padding), 0xA5, np.uint8)])
     assert_grey(message_of(padded, encoding), expected.astype(np.float64), tolerance=0)
 
@@ -212,7 +215,8 @@ def test_a_size_that_no_camera_has_is_refused_with_its_numbers(width: int, heigh
 )
 def test_an_image_of_one_pixel_is_one(encoding: str, row_bytes: int) -> None:
     rows = np.full((1, row_bytes), 77, np.uint8)
-    grey = DECODER.decode(message_of(rows, encoding, height=1, width=1))
+    one = message_of(rows, encoding, height=1, width=1)
+    grey = DECODER.decode(one, Intensity(ALL_16_BITS))
     np.testing.assert_array_equal(grey, [[77]])
 
 

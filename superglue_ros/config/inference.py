@@ -25,6 +25,35 @@ class DeviceConfig(Settings):
 
 
 @dataclass(frozen=True)
+class IntensityConfig(Settings):
+    """How the intensities of a camera become grey."""
+
+    intensity_min: int = setting(
+        0,
+        "Images of 16 bits: the intensity that becomes black, where intensity_max is set.",
+        minimum=0,
+        maximum=65535,
+        live=True,
+    )
+    intensity_max: int = setting(
+        0,
+        "Images of 16 bits: the intensity that becomes white, 1023 with 10 bits say; 0: the range "
+        "is found from the images, and kept while they fit it.",
+        minimum=0,
+        maximum=65535,
+        live=True,
+    )
+    clahe_clip_limit: float = setting(
+        0.0,
+        "Equalises the contrast tile by tile (CLAHE) up to this limit, 2 say, for haze, dusk and "
+        "thermal images; 0: not.",
+        minimum=0.0,
+        maximum=100.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
 class ImageConfig(Settings):
     """What is done to an image before keypoints are looked for."""
 

@@ -16,6 +16,7 @@ from superglue_ros.config.inference import (
     AssignmentConfig,
     DetectionConfig,
     DeviceConfig,
+    IntensityConfig,
     RotationConfig,
     SuperGlueConfig,
     SuperPointConfig,
@@ -100,7 +101,7 @@ class ImageTopicConfig(Settings):
 
 
 @dataclass(frozen=True)
-class CameraConfig(ImageTopicConfig):
+class CameraConfig(ImageTopicConfig, IntensityConfig):
     """Image topics and the masks on them."""
 
     mask_file: str = setting(

@@ -39,7 +39,7 @@ class Calibration:
             for index, name in enumerate(names)
         ]
         self._topics = [node.resolve_topic_name(name) for name in names]
-        self.state = f"none on {', '.join(self._topics)}"
+        self.state = self._awaiting()
 
     def cameras(self, image_sizes: Sequence[tuple[int, int]]) -> list[Camera] | None:
         """The cameras, if they are known and their images are of these sizes (width, height).
@@ -77,4 +77,14 @@ class Calibration:
             log.warning(f"{state}; going on without")
 
     def _keep(self, index: int, message: CameraInfo) -> None:
+        if self._latest[index] is None:
+            self._latest[index] = message
+            self.state = self._awaiting()
         self._latest[index] = message
+
+    def _awaiting(self) -> str:
+        """The state before the first use."""
+        missing = [t for t, one in zip(self._topics, self._latest, strict=True) if one is None]
+        if missing:
+            return f"none on {', '.join(missing)}"
+        return f"received on {', '.join(self._topics)}, not needed yet"

@@ -10,12 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from superglue_ros.config import CameraConfig, ImageTopicConfig
+from superglue_ros.config import CameraConfig, ImageTopicConfig, IntensityConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import GreyImage
+from superglue_ros.image_checks import ImageChecks
 from superglue_ros.image_decoding import image_decoder
 from superglue_ros.images import read_image
+from superglue_ros.intensity import Intensity
+from superglue_ros.nodes.concerns import Concerns
 from superglue_ros.nodes.inputs import Stream
+
+_ANY_IS_WHITE = Intensity(IntensityConfig(intensity_max=1))
+"""For masks of 16 bits: what is not 0 counts."""
 
 
 class ImageFrame(NamedTuple):
@@ -36,8 +42,9 @@ class ImageSource:
     """One camera, or the left and the right one.
 
     Args:
-        config: Transport and masks.
+        config: Transport, intensities and masks.
         stereo: Whether there are two cameras.
+        concerns: Where is noted what is wrong with images that can be decoded.
 
     Raises:
         InputError: A mask file cannot be read.
@@ -47,10 +54,13 @@ class ImageSource:
         library: What decodes the images.
     """
 
-    def __init__(self, config: CameraConfig, *, stereo: bool) -> None:
+    def __init__(self, config: CameraConfig, concerns: Concerns, *, stereo: bool) -> None:
         """Read the mask files."""
         self.cameras = ("left/", "right/") if stereo else ("",)
         self._config = config
+        self._concerns = concerns
+        self._intensities = [Intensity(config) for _ in self.cameras]
+        self._checks = [ImageChecks(f"{camera}image") for camera in self.cameras]
         self._decoder = image_decoder()
         self.library = self._decoder.library
         files = (config.mask_file, config.right_mask_file)[: len(self.cameras)]
@@ -70,10 +80,23 @@ class ImageSource:
         Raises:
             InputError: A message is truncated, or of an encoding that has no grey image.
         """
-        decoded = [self._decoder.decode(message) for message in frame]
-        images, topic_masks = decoded[: len(self.cameras)], decoded[len(self.cameras) :]
+        count = len(self.cameras)
+        images = [self._image(*one) for one in enumerate(frame[:count])]
+        topic_masks = [self._decoder.decode(message, _ANY_IS_WHITE) for message in frame[count:]]
         masks = [_both(*pair) for pair in zip_longest(self._masks, topic_masks)]
         return ImageFrame(images, masks)
+
+    def use(self, config: CameraConfig) -> None:
+        """Take over live settings, with the next frame."""
+        for intensity in self._intensities:
+            intensity.config = config
+
+    def _image(self, index: int, message: Any) -> GreyImage:
+        intensity = self._intensities[index]
+        image = intensity.equalised(self._decoder.decode(message, intensity))
+        for kind, text in self._checks[index].of(image):
+            self._concerns.note(kind, text)
+        return image
 
 
 def _both(mask0: GreyImage | None, mask1: GreyImage | None) -> GreyImage | None:

@@ -39,7 +39,7 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
 
     def load_networks(self) -> None:
         """Load both networks."""
-        self._source = ImageSource(self.config, stereo=self.config.mode == "stereo")
+        self._source = ImageSource(self.config, self.concerns, stereo=self.config.mode == "stereo")
         super().load_networks()
         self.get_logger().info(
             f"{self.extractor.name} extracts, images decoded by {self._source.library}"
@@ -48,6 +48,12 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
     def streams(self) -> list[Stream]:
         """The image and mask topics."""
         return self.source.streams
+
+    def apply_settings(self) -> None:
+        """Take over live settings that have changed, with the next frame."""
+        super().apply_settings()
+        if self._source is not None:
+            self._source.use(self.config)
 
     def process(self, messages: Messages) -> None:
         """Extract from the images of one frame, match and publish."""

@@ -44,7 +44,7 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
 
     def load_networks(self) -> None:
         """Load SuperPoint."""
-        self._source = ImageSource(self.config, stereo=self.config.mode == "stereo")
+        self._source = ImageSource(self.config, self.concerns, stereo=self.config.mode == "stereo")
         self._extractor = SuperPointExtractor(self.config)
         self._extractor.warm_up()
         self.get_logger().info(
@@ -75,6 +75,8 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
         """Take over live settings that have changed, with the next frame."""
         if self._extractor is not None:
             self._extractor.config = self.config
+        if self._source is not None:
+            self._source.use(self.config)
 
     def process(self, messages: Messages) -> None:
         """Extract from the images of one frame and publish their features."""
