@@ -180,7 +180,9 @@ def assert_same_files(one: Path, other: Path) -> set[Path]:
 def untimed(path: Path) -> bytes:
     """The content of an output, of the report without the durations that it has measured."""
     data = path.read_bytes()
-    return re.sub(rb"<h2>Time that a frame.*?</table>", b"", data) if path.suffix == ".html" else data
+    return (
+        re.sub(rb"<h2>Time that a frame.*?</table>", b"", data) if path.suffix == ".html" else data
+    )
 
 
 def test_a_run_of_other_settings_is_not_gone_on_with(
