@@ -95,10 +95,11 @@ def test_tracks_keep_their_ids_over_the_sequence(networks: Any, tmp_path: Path) 
     lasting = set(found[0].ids) & set(found[-1].ids)
     assert len(lasting) > 20
     for tracks, (_, features1, _) in zip(found, matches, strict=True):
-        np.testing.assert_array_equal(tracks.points, features1.keypoints[tracks.keypoints])
+        away = tracks.points - features1.keypoints[tracks.keypoints]
+        assert np.median(np.abs(away)) < 1  # a track keeps its place beside its keypoint
     one = next(iter(lasting))
     xs = [float(tracks.points[tracks.ids == one][0, 0]) for tracks in found if one in tracks.ids]
-    np.testing.assert_allclose(np.diff(xs), -4, atol=1.5)
+    np.testing.assert_allclose(np.diff(xs), -4, atol=0.5)
     lines = (tmp_path / "out" / "tracks.csv").read_text().splitlines()
     assert lines[0] == "stamp,id,x,y,length"
     assert len(lines) == 1 + sum(len(tracks.ids) for tracks in found)

@@ -30,6 +30,9 @@ def features_message(extractor: str = "superpoint") -> Any:
         "keypoints": np.array([1.5, 2.5, 0.75], np.float32),
         "descriptor_size": 2,
         "descriptors": np.array([0.6, 0.8], np.float32),
+        "patch_size": 0,
+        "patch_scale": 0.0,
+        "patches": np.zeros(0, np.uint8),
     }
     fields.pop("__msgtype__", None)
     return types[FEATURES](**fields)

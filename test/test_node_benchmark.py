@@ -12,6 +12,7 @@ pytest.importorskip("rclpy")
 from superglue_ros.cli.main import main
 from superglue_ros.lab.benchmark.results import NodeRow, StageRow
 from superglue_ros.lab.nodes import benchmark
+from superglue_ros.refinement import PATCH_SIZE
 
 
 def test_latency_is_what_the_networks_take_and_what_is_beside(
@@ -46,5 +47,5 @@ def test_latency_is_what_the_networks_take_and_what_is_beside(
         if row.name == "pipeline_node":
             assert row.features_bytes == 0
         else:  # of two images, with as many keypoints as there are in them
-            assert 1e4 < row.features_bytes < 2 * (row.keypoints * 259 * 4 + 300)
+            assert 1e4 < row.features_bytes < 2 * (row.keypoints * (259 * 4 + PATCH_SIZE**2) + 300)
     assert "superglue_node" in capsys.readouterr().out

@@ -45,7 +45,7 @@ def matched(
 ) -> tuple[list[list[MatchesMessage]], list[list[str]]]:
     """The messages of each frame, and what was done for it."""
     extractor, matcher = both[engine]
-    matching = Matching(PipelineNodeConfig(mode=mode), matcher, Stopwatch())
+    matching = Matching(PipelineNodeConfig(mode=mode), matcher, Stopwatch(), pytest.fail)
     messages, logs = [], []
     with as_on_a_gpu(extractor, matcher) if engine == "fused" else nullcontext():
         if mode == "template":

@@ -138,6 +138,7 @@ def test_colcon_installs_messages_and_package_as_one_module(install: Path, tmp_p
     assert fields.split() == [
         *("header", "width", "height", "extractor"),
         *("keypoints", "descriptor_size", "descriptors"),
+        *("patch_size", "patch_scale", "patches"),
     ]
 
 
