@@ -2,7 +2,8 @@
 
 The pair of images is one plane, as in the pictures: `pair` with `pair/keypoints`, `pair/matches`
 and `pair/tracks`, where each match can be picked and each layer be turned off. What is in space is
-below `camera`, in its frame: x to the right, y down, z forward. `counts` are curves.
+below `camera`, in its frame: x to the right, y down, z forward. `counts`, `shares` and `latency`
+are curves: the numbers of MatchStatistics messages.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from superglue_ros.drawing.layouts import Canvas, Image, arrange
 from superglue_ros.drawing.tails import Tails, split
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, FloatArray, Matches
+from superglue_ros.match_statistics import match_statistics
 
 APPLICATION = "superglue_ros"
 VIEWER = "viewer"
@@ -101,6 +103,7 @@ class RerunLog:
         stamp_ns: int | None = None,
         inliers: Flags | None = None,
         tails: Tails | None = None,
+        milliseconds: float = 0.0,
     ) -> None:
         """Log the matches of two images; see `drawing.draw_matches` for the arguments.
 
@@ -111,6 +114,7 @@ class RerunLog:
             stamp_ns: The stamp of image 1 in nanoseconds since the epoch; None for no time.
             inliers: (K,) bool, which matches agree with the geometry, where that is known.
             tails: The tracks of image 1, where there are any.
+            milliseconds: From image 1 to its matches, 0 where that is not known.
         """
         self._set_time(stamp_ns)
         features = (features[0], matches.refined(features[1]))
@@ -133,7 +137,7 @@ class RerunLog:
             of_keypoint = keypoint_colours(len(features[1]), index1, shown.colours)
             strips = split(places, tails.lengths)
             self._log_strips("pair/tracks", strips, of_keypoint[tails.keypoints])
-        self._log_counts(matches, inliers, tails)
+        self._log_numbers(features, matches, inliers, tails, milliseconds)
 
     def log_points(
         self, positions: FloatArray, confidences: FloatArray, *, stamp_ns: int | None = None
@@ -182,6 +186,7 @@ class RerunLog:
                 blueprint.Horizontal(
                     blueprint.Spatial3DView(origin="camera", name="Points"),
                     blueprint.TimeSeriesView(origin="counts", name="Counts"),
+                    blueprint.TimeSeriesView(origin="shares", name="Confidence, refined share"),
                 ),
                 row_shares=[3, 2],
             ),
@@ -210,15 +215,28 @@ class RerunLog:
         lines = self._rerun.LineStrips2D(strips, colors=_rgb(colours)[: len(strips)], radii=-0.6)
         self._stream.log(entity, lines)
 
-    def _log_counts(self, matches: Matches, inliers: Flags | None, tails: Tails | None) -> None:
-        counts: dict[str, float | None] = {
-            "matches": len(matches),
-            "inliers": None if inliers is None else float(np.count_nonzero(inliers)),
-            "tracks": None if tails is None else len(tails),
+    def _log_numbers(
+        self,
+        features: tuple[Features, Features],
+        matches: Matches,
+        inliers: Flags | None,
+        tails: Tails | None,
+        milliseconds: float,
+    ) -> None:
+        """Log what MatchStatistics messages have, and the number of tracks."""
+        numbers = match_statistics(features, matches, inliers, milliseconds)
+        scalars: dict[str, float] = {
+            **{f"counts/{name}": numbers[name] for name in ("keypoints0", "keypoints1", "matches")},
+            **{f"shares/{name}": numbers[name] for name in ("median_confidence", "refined_share")},
         }
-        for name, count in counts.items():
-            if count is not None:
-                self._stream.log(f"counts/{name}", self._rerun.Scalars(count))
+        if inliers is not None:
+            scalars["counts/inliers"] = numbers["inliers"]
+        if tails is not None:
+            scalars["counts/tracks"] = len(tails)
+        if milliseconds:
+            scalars["latency/milliseconds"] = milliseconds
+        for entity, value in scalars.items():
+            self._stream.log(entity, self._rerun.Scalars(value))
 
 
 def join_recordings(parts: Sequence[Path], path: Path) -> None:

@@ -85,6 +85,14 @@ def test_the_video_is_one_that_browsers_play(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
 
 
+@pytest.mark.parametrize("secs", [[0, 0.2, 0.4, 0.6], [0, 0.2, 0.4, 1.4, 1.6]])
+def test_the_last_picture_lasts_as_long_as_the_others(secs: list[float], tmp_path: Path) -> None:
+    results = [result(n, SECOND + round(sec * SECOND)) for n, sec in enumerate(secs, start=1)]
+    with av.open(str(write(tmp_path, [results[:2], results[2:]]))) as container:
+        stream = container.streams.video[0]
+        assert float(stream.duration * stream.time_base) == pytest.approx(secs[-1] + 0.2, abs=0.01)
+
+
 def test_time_that_is_set_back_does_not_stop_the_video(tmp_path: Path) -> None:
     secs = [10, 10.05, 3, 3.05, 3.05]
     results = [result(n, round(sec * SECOND)) for n, sec in enumerate(secs, start=1)]

@@ -26,6 +26,10 @@ from superglue_ros.lab.cli import demo
 from superglue_ros.lab.demo.scenes import Scene
 from superglue_ros.lab.nodes import playback
 
+PICTURE_TOPICS = (
+    *("/match_image/compressed", "/marker_image/compressed"),
+    *("/keypoint_markers", "/image_markers", "/match_statistics"),
+)
 STEP = 16  # pixels from one image to the next
 
 SILENT = "exec sleep 600"
@@ -83,11 +87,12 @@ def test_real_nodes_answer_and_everything_is_written(
     assert min(int(stereo[4]), int(sequence[4])) > 20
 
     names = ["stereo.png", *(f"sequence_{number:02}.png" for number in (1, 2, 3))]
-    assert printed.splitlines()[-5:] == [
-        str(tmp_path / name) for name in (*names, "superglue_demo")
+    layouts = ("stereo_layout.json", "sequence_layout.json")
+    assert printed.splitlines()[-7:] == [
+        str(tmp_path / name) for name in (*names, *layouts, "superglue_demo")
     ]
     for name in names:
-        assert cv2.imread(str(tmp_path / name)).shape[0] == 160
+        assert cv2.imread(str(tmp_path / name)).shape[0] >= 160
 
     with AnyReader([tmp_path / "superglue_demo"]) as reader:
         counts = {
@@ -95,6 +100,11 @@ def test_real_nodes_answer_and_everything_is_written(
             for topic, info in reader.topics.items()
         }
         messages = [reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages()]
+    for scene, pairs in (("stereo", 1), ("sequence", 3)):
+        layout = (tmp_path / f"{scene}_layout.json").read_text()
+        for topic in PICTURE_TOPICS:
+            assert counts.pop(f"{scene}{topic}") == pairs
+            assert f"/superglue_demo/{scene}{topic}" in layout
     assert counts == {
         "stereo/left/image": 1,
         "stereo/right/image": 1,

@@ -439,5 +439,10 @@ def test_all_is_written_for_rerun_without_anybody_watching(
     for chunk in reader(path).store().stream():
         if "stamp" in chunk.timeline_names:
             rows[chunk.entity_path] = rows.get(chunk.entity_path, 0) + chunk.num_rows
-    pair = dict.fromkeys(("/pair", "/pair/keypoints", "/pair/matches", "/counts/matches"), 4)
+    entities = (
+        *("/pair", "/pair/keypoints", "/pair/matches"),
+        *("/counts/keypoints0", "/counts/keypoints1", "/counts/matches"),
+        *("/shares/median_confidence", "/shares/refined_share"),
+    )
+    pair = dict.fromkeys(entities, 4)
     assert rows == pair | {"/camera/view": 1, "/camera/points": 1}

@@ -110,7 +110,7 @@ def test_the_plots_of_latency_and_rate_name_the_nodes_as_diagnostics_do(ros: Any
     keys = {found for path in paths for found in re.findall(r'key=="([^"]+)"', path)}
     (status,) = told.wait_for(1)[0].status
     assert status.name in named
-    assert keys == {"total p50 [ms]", "processed rate [Hz]"}
+    assert keys == {"total p50 [ms]", "frames rate [Hz]"}
 
 
 def test_a_recording_made_offline_has_no_panels_of_nodes() -> None:

@@ -9,39 +9,67 @@ import numpy as np
 
 from superglue_ros.bag.definitions import make
 from superglue_ros.bag.messages import STATISTICS, header_of, write_message
-from superglue_ros.bag.pictures import picture_of
 from superglue_ros.bag.results import FrameResult, MatchedPair
 from superglue_ros.bag.writer import BagWriter
 from superglue_ros.config import DrawingConfig, MatchVisualizerNodeConfig
-from superglue_ros.drawing import Image
+from superglue_ros.drawing import Image, draw_matches
+from superglue_ros.drawing.colours import Flags
+from superglue_ros.features import Features, Matches
 from superglue_ros.markers import TRANSFORMS, image_markers, point_markers, upright_transform
 from superglue_ros.match_statistics import match_statistics
 
 _JPEG_QUALITY = 90
 
 
+def picture_messages(
+    images: tuple[Image | None, Image],
+    features: tuple[Features, Features],
+    matches: Matches,
+    header: Any,
+    config: DrawingConfig,
+    inliers: Flags | None = None,
+) -> dict[str, Any]:
+    """What there is to see of a pair, by the name of its topic.
+
+    Args:
+        images: Image 0, None where there is none to show, and image 1.
+        features: The keypoints of both.
+        matches: Of the two.
+        header: Of image 1.
+        config: How matches are drawn.
+        inliers: (K,) bool, which matches agree with the geometry, where that is known.
+    """
+    picture = draw_matches(*images, *features, matches, config, inliers=inliers)
+    shown = inliers if config.colour == "inlier" else None
+    keypoints, lines = image_markers(make, features, matches, shown, header)
+    numbers = match_statistics(features, matches, inliers)
+    return {
+        "match_image/compressed": _jpeg(picture, header),
+        "marker_image/compressed": _jpeg(images[1], header),
+        "keypoint_markers": keypoints,
+        "image_markers": lines,
+        "match_statistics": make(STATISTICS, header=header, **numbers),
+    }
+
+
 def write_pictures(bag: BagWriter, result: FrameResult, config: DrawingConfig) -> None:
     """Write what there is to see of one frame, each message at the time of its (newer) image."""
     for pair in result.pairs:
-        origin = pair.view1.origin
+        view0, view1 = pair.view0, pair.view1
         if pair.number == 0:
-            write_message(bag, "/tf_static", _upright(pair), origin)
-        header = header_of(origin)
-        features = (pair.view0.features, pair.view1.features)
-        shown = pair.inliers if config.colour == "inlier" else None
-        keypoints, lines = image_markers(make, features, pair.matches, shown, header)
-        numbers = match_statistics(features, pair.matches, pair.inliers)
-        messages = {
-            "/match_image/compressed": _jpeg(picture_of(pair, config), header),
-            "/marker_image/compressed": _jpeg(origin.image, header),
-            "/keypoint_markers": keypoints,
-            "/image_markers": lines,
-            "/match_statistics": make(STATISTICS, header=header, **numbers),
-        }
+            write_message(bag, "/tf_static", _upright(pair), view1.origin)
+        messages = picture_messages(
+            (view0.origin.image, view1.origin.image),
+            (view0.features, view1.features),
+            pair.matches,
+            header_of(view1.origin),
+            config,
+            pair.inliers,
+        )
         if pair.points is not None:
-            messages["/markers"] = _points(pair)
+            messages["markers"] = _points(pair)
         for topic, message in messages.items():
-            write_message(bag, topic, message, origin)
+            write_message(bag, f"/{topic}", message, view1.origin)
 
 
 def _points(pair: MatchedPair) -> Any:

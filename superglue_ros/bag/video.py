@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -145,6 +146,8 @@ def _join(parts: Sequence[Path], path: Path) -> None:
 
     begin_ns = json.loads((parts[0] / _STAMP_FILE).read_text())
     newest = -_STEP
+    steps: list[int] = []
+    waiting: Any = None  # how long a picture is shown is known with the next one
     with av.open(str(path), "w", options={"movflags": "faststart"}) as output:
         stream: Any = None
         for part in parts:
@@ -162,7 +165,14 @@ def _join(parts: Sequence[Path], path: Path) -> None:
                     packet.pts = packet.dts = newest
                     packet.time_base = Fraction(1, _CLOCK_HZ)
                     packet.stream = stream
-                    output.mux(packet)
+                    if waiting is not None:
+                        steps.append(newest - waiting.pts)
+                        waiting.duration = steps[-1]
+                        output.mux(waiting)
+                    waiting = packet
+        if waiting is not None:
+            waiting.duration = round(median(steps)) if steps else _STEP
+            output.mux(waiting)
 
 
 def _clock(duration_ns: int) -> int:

@@ -248,6 +248,7 @@ class MatchVisualizerNode(FrameNode[MatchVisualizerNodeConfig]):
                     stamp_ns=stamp_nanoseconds(exhibit),
                     inliers=inliers,
                     tails=tails,
+                    milliseconds=exhibit.milliseconds,
                 )
         if not self._is_drawing:
             return

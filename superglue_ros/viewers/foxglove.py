@@ -162,7 +162,7 @@ def _nodes(prefix: str, nodes: Sequence[str]) -> dict[str, Panel]:
 
     return {
         "Plot!latency": _plot("Median latency, ms", values("total p50 [ms]")),
-        "Plot!rate": _plot("Messages worked on, a second", values("processed rate [Hz]")),
+        "Plot!rate": _plot("Frames a second", values("frames rate [Hz]")),
         "DiagnosticSummary!nodes": _titled(
             "Nodes",
             minLevel=0,
@@ -176,7 +176,7 @@ def _nodes(prefix: str, nodes: Sequence[str]) -> dict[str, Panel]:
 
 def _status_name(prefix: str, node: str) -> str:
     """As the nodes name themselves in /diagnostics."""
-    return f"{prefix}/{node}".lstrip("/")
+    return f"{prefix}/{node}: frames" if prefix else f"{node}: frames"
 
 
 def _plot(title: str, values: Mapping[str, str], **settings: Any) -> Panel:

@@ -20,6 +20,7 @@ from superglue_ros.errors import InputError
 from superglue_ros.lab.demo.processes import NodeCommand, NodeError, NodeProcesses
 from superglue_ros.lab.demo.report import result_table, write_pictures
 from superglue_ros.lab.demo.scenes import Scene, sequence_scene, stereo_scene
+from superglue_ros.viewers.foxglove import foxglove_layout
 
 if TYPE_CHECKING:
     from superglue_ros.lab.demo.results import Pair
@@ -33,8 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "demo",
         description="Starts superpoint_node and superglue_node, plays a real stereo pair and a "
-        "real image sequence on topics, records images, features and matches into a bag, and "
-        "draws what was received. Ends with 1 and the reason where no matches arrive.",
+        "real image sequence on topics, records images, features, matches and their pictures into "
+        "a bag with a layout for Foxglove, and draws what was received. Ends with 1 and the reason "
+        "where no matches arrive.",
     )
     parser.add_argument(
         "--output",
@@ -63,8 +65,9 @@ def run(arguments: argparse.Namespace) -> None:
     except NodeError as failure:
         sys.exit(f"superglue-ros: error: {failure}\n(all output of the nodes: {folder}/*/*.log)")
     pictures = [path for result in results for path in write_pictures(folder, *result)]
+    layouts = [_write_layout(folder, scene) for scene in scenes]
     print_table(result_table(results))
-    for path in (*pictures, folder / BAG):
+    for path in (*pictures, *layouts, folder / BAG):
         print(path)
 
 
@@ -96,6 +99,13 @@ def _play(scenes: tuple[Scene, ...], folder: Path) -> list[tuple[Scene, list[Pai
             progress.update(task, description=f"{scene.name}: done")
             results.append((scene, pairs))
     return results
+
+
+def _write_layout(folder: Path, scene: Scene) -> Path:
+    """The layout that shows a scene of the bag in Foxglove or Lichtblick."""
+    path = folder / f"{scene.name}_layout.json"
+    path.write_text(foxglove_layout(f"{NAMESPACE}/{scene.name}", scene.mode, live=False))
+    return path
 
 
 def _commands(scene: Scene, namespace: str) -> list[NodeCommand]:

@@ -20,7 +20,10 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from superglue_ros.bag.definitions import make, message_types
+from superglue_ros.bag.picture_messages import picture_messages
 from superglue_ros.bag.writer import BagWriter
+from superglue_ros.config import DrawingConfig
 from superglue_ros.drawing import BgrImage
 from superglue_ros.lab.demo.processes import NodeError
 from superglue_ros.lab.demo.results import Pair
@@ -144,6 +147,7 @@ class Player:
             matches = self._arrivals["matches", stamp]
             if self._is_recorded(matches.message):
                 pairs.append(self._pair(matches))
+                self._write_pictures(pairs[-1], matches)
             on_frame()
             self._spin_until(lambda: False, next_frame - time.monotonic())
         return pairs
@@ -227,6 +231,21 @@ class Player:
             extraction_ms=(features_ns - stamp1) / 1e6,
             matching_ms=(matches.time_ns - features_ns) / 1e6,
         )
+
+    def _write_pictures(self, pair: Pair, matches: Arrival) -> None:
+        """Record what there is to see of a pair, as match_visualizer_node publishes it."""
+        given = matches.message.header
+        stamp = make(
+            "builtin_interfaces/msg/Time", sec=given.stamp.sec, nanosec=given.stamp.nanosec
+        )
+        header = make("std_msgs/msg/Header", stamp=stamp, frame_id=given.frame_id)
+        messages = picture_messages(
+            pair.images, pair.features, pair.matches, header, DrawingConfig()
+        )
+        for topic, message in messages.items():
+            name = message.__msgtype__
+            data = bytes(message_types().serialize_cdr(message, name))
+            self._bag.write(self._node.resolve_topic_name(topic), name, data, matches.time_ns)
 
     def _failure(self, what: str, after_sec: float) -> NodeError:
         counts = ", ".join(f"{topic} {count}" for topic, count in self._counts.items())
