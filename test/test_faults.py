@@ -45,11 +45,13 @@ FAULTS = (
 )
 FAULT_SHARE = 0.4
 FRAME_NANOSEC = 50_000_000
-SETTINGS = {"device": "cpu", "qos": "reliable", "input_timeout_sec": 0.0, "mode": "stereo"}
+SETTINGS = {"device": "cpu", "qos": "reliable", "input_timeout_sec": 0.0}
 RSS_GROWTH = 1.05
 NODES = ("superpoint_node", "superglue_node", "geometry_node")
 QUIET_SEC = 2.5
-SIDES = ("left", "right")
+CAMERAS = {"stereo": ("left/", "right/"), "sequential": ("",)}
+"""The prefixes of the topics in each mode."""
+
 WINDOW = 300
 DEEP = QoSProfile(depth=2 * WINDOW, reliability=ReliabilityPolicy.RELIABLE)
 CAMERA_PERIOD_SEC = 0.02
@@ -59,12 +61,14 @@ ros = pytest.fixture(ros_context)
 
 @dataclass
 class FaultyCamera:
-    """A stereo camera that lets each fault happen now and then, the same way for each seed.
+    """A camera, or two, that lets each fault happen now and then, the same way for each seed.
 
     Attributes:
+        cameras: The prefix of each one's topics.
         happened: How often each fault happened.
     """
 
+    cameras: tuple[str, ...]
     seed: int
     happened: Counter[str] = field(default_factory=Counter)
 
@@ -87,10 +91,10 @@ class FaultyCamera:
         pixels = np.zeros_like(image) if fault == "black" else image
         stamp = now - 10 * FRAME_NANOSEC if fault == "late" else now
         pair = [
-            (side, image_message(pixels, header(stamp // 10**9, stamp % 10**9, side)))
-            for side in SIDES
+            (one, image_message(pixels, header(stamp // 10**9, stamp % 10**9, f"{one}camera")))
+            for one in self.cameras
         ]
-        victim = pair[int(random.integers(2))]
+        victim = pair[int(random.integers(2)) % len(pair)]
         if fault == "dropped":
             pair.remove(victim)
         elif fault == "duplicated":
@@ -115,39 +119,50 @@ def counts_of(diagnostics: Collector, name: str) -> dict[str, int]:
     statuses = [one for message in diagnostics.messages for one in message.status]
     newest = next((one for one in reversed(statuses) if one.name.endswith(f"{name}: frames")), None)
     pairs = [] if newest is None else newest.values
+    kinds = ("received", "processed", "waiting", "dropped", "noticed")
     return {
         pair.key: int(pair.value)
         for pair in pairs
-        if pair.key in ("received", "processed", "waiting") or pair.key.startswith("dropped")
+        if pair.key.split(":")[0] in kinds and pair.value.isdigit()
     }
 
 
 def adds_up(counts: dict[str, int]) -> bool:
     """Whether every message that was received is accounted for."""
-    others = sum(value for name, value in counts.items() if name != "received")
+    others = sum(
+        value
+        for name, value in counts.items()
+        if name != "received" and not name.startswith("noticed")
+    )
     return 0 < counts.get("received", 0) == others
 
 
 class Chain:
     """The nodes as processes behind a faulty camera."""
 
-    def __init__(self, ros: Ros, **settings: Any) -> None:
+    def __init__(self, ros: Ros, mode: str, **settings: Any) -> None:
         self._ros = ros
+        self._mode = mode
         self._settings = SETTINGS | settings
         self._diagnostics = ros.collector(DiagnosticArray, "/diagnostics")
         self.answers = ros.collector(TwoViewGeometryMessage, "geometry")
-        self._publishers = {side: ros.publisher(Image, f"{side}/image", DEEP) for side in SIDES}
-        self.superpoint = ros.run("superpoint_node", max_keypoints=32, **self._settings)
+        self._publishers = {one: ros.publisher(Image, f"{one}image", DEEP) for one in CAMERAS[mode]}
+        superpoint_mode = "stereo" if mode == "stereo" else "mono"
+        self.superpoint = ros.run(
+            "superpoint_node", max_keypoints=32, mode=superpoint_mode, **self._settings
+        )
         self.start_superglue()
         self.geometry = ros.run(
-            "geometry_node", mode="stereo", process_every_frame=settings["process_every_frame"]
+            "geometry_node", mode=mode, process_every_frame=settings["process_every_frame"]
         )
         ros.wait_for_subscribers(*self._publishers.values())
         self.sent = 0
         self.connect(first_second=1)
 
     def start_superglue(self) -> None:
-        self.superglue = self._ros.run("superglue_node", sinkhorn_iterations=5, **self._settings)
+        self.superglue = self._ros.run(
+            "superglue_node", sinkhorn_iterations=5, mode=self._mode, **self._settings
+        )
 
     def connect(self, first_second: int) -> None:
         """Send good pairs until one is answered: then all of the topics have found each other."""
@@ -156,15 +171,15 @@ class Chain:
         )
         for second in range(first_second, first_second + 60):
             good = header(second)
-            self.publish([(side, image_message(small_image(), good)) for side in SIDES])
+            self.publish([(one, image_message(small_image(), good)) for one in self._publishers])
             if self.answers.find(second, timeout_sec=1.0):
                 return
         counts = {name: self.counts(name) for name in NODES}
         pytest.fail(f"no answer; {counts}; superglue_node printed {self.superglue.output}")
 
     def publish(self, messages: list[tuple[str, Image]]) -> None:
-        for side, message in messages:
-            self._publishers[side].publish(message)
+        for camera, message in messages:
+            self._publishers[camera].publish(message)
             self.sent += 1
 
     def counts(self, name: str = "superpoint_node") -> dict[str, int]:
@@ -190,13 +205,14 @@ class Chain:
         return self.sent - self.counts().get("received", 0) < WINDOW
 
 
+@pytest.mark.parametrize("mode", CAMERAS)
 @pytest.mark.parametrize("every_frame", [True, False], ids=["every frame", "newest frame"])
 def test_nodes_live_through_faults_and_a_peer_that_is_killed(
-    ros: Ros, request: pytest.FixtureRequest, every_frame: bool
+    ros: Ros, request: pytest.FixtureRequest, every_frame: bool, mode: str
 ) -> None:
     count = request.config.getoption("--fault-frames") // 2
-    chain = Chain(ros, process_every_frame=every_frame)
-    camera = FaultyCamera(seed=4)
+    chain = Chain(ros, mode, process_every_frame=every_frame)
+    camera = FaultyCamera(CAMERAS[mode], seed=4)
     rss = []
     for number, messages in enumerate(camera.frames(count)):
         chain.publish(messages)
@@ -216,6 +232,9 @@ def test_nodes_live_through_faults_and_a_peer_that_is_killed(
         assert "dropped: a newer frame came first" not in counts
     assert counts["processed"] > 0
     assert counts["dropped: bad input"] > 0
+    assert counts["noticed: black image"] > 0
+    assert counts["noticed: stamp that goes back"] > 0
+    assert counts["dropped: came twice"] == counts["noticed: message that came twice"] > 0
     assert set(camera.happened) == {"none", *FAULTS}
     assert chain.superpoint.is_running
     assert chain.superglue.is_running
