@@ -11,6 +11,7 @@ pytest.importorskip("rclpy")
 
 from nav_msgs.msg import Odometry as OdometryMessage
 from nav_msgs.msg import Path
+from rcl_interfaces.msg import Log
 from ros_helpers import Ros, header, ros_context, wait_until
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from superglue_ros.msg import Matches as MatchesMessage
@@ -19,8 +20,10 @@ from test_geometry import SIZE, K
 from test_geometry_node import camera_info, matches_of
 from test_odometry import noisy_depths, true_pose, walk
 
+from superglue_ros.geometry.body import UNKNOWN
 from superglue_ros.nodes.clouds import points_to_message
 from superglue_ros.nodes.conversions import tracks_to_message
+from superglue_ros.nodes.distributions import TFMessage
 from superglue_ros.nodes.geometry_node import GeometryNode
 from superglue_ros.nodes.visual_odometry_node import VisualOdometryNode
 
@@ -51,6 +54,11 @@ def test_stereo_tracks_and_points_give_odometry_and_a_path(ros: Ros) -> None:
     place = last.pose.pose.position
     np.testing.assert_allclose([place.x, place.y, place.z], [ahead, -right, -down], atol=0.05)
     assert 0 < last.pose.covariance[0] < 0.01
+    before = outputs[0].at(FRAMES - 2).pose.pose.position
+    speed = np.linalg.norm([place.x - before.x, place.y - before.y, place.z - before.z])
+    linear = last.twist.twist.linear
+    assert np.linalg.norm([linear.x, linear.y, linear.z]) == pytest.approx(speed)  # 1 s a frame
+    assert 0 < last.twist.covariance[0] < 0.01
     path = outputs[1].at(FRAMES - 1)
     assert [pose.header.stamp.sec for pose in path.poses] == list(range(1, FRAMES))
     first = path.poses[0].pose.orientation  # the optical frame of a level camera
@@ -80,6 +88,9 @@ def test_matches_become_odometry_by_way_of_geometry_and_tracks(ros: Ros) -> None
     pixels = [one[:, :2] / one[:, 2:] for one in seen]
     for i in range(1, FRAMES):
         matches.publish(matches_of(pixels[i - 1], pixels[i], (i - 1, i), step=1))
+    last = odometry.at(FRAMES - 1)  # of one camera nothing is known in metres
+    assert last.pose.covariance[0] == last.twist.covariance[0] == UNKNOWN
+    assert 0 < last.pose.covariance[35] < 0.1
     places = [odometry.at(sec).pose.pose.position for sec in (FRAMES - 3, FRAMES - 2, FRAMES - 1)]
     steps = [(b.x - a.x, b.y - a.y, b.z - a.z) for a, b in itertools.pairwise(places)]
     for ahead, left, up in steps:
@@ -87,6 +98,15 @@ def test_matches_become_odometry_by_way_of_geometry_and_tracks(ros: Ros) -> None
         assert abs(ahead) < 0.05 * abs(left)
         assert abs(up) < 0.05 * abs(left)
     assert steps[0][1] == pytest.approx(steps[1][1], rel=0.05)
+
+
+def test_transforms_where_ros_has_no_messages_for_them_are_told_once(ros: Ros) -> None:
+    if TFMessage is not None:
+        pytest.skip("this ROS has tf2_msgs")
+    log = ros.collector(Log, "/rosout")
+    node = ros.start(VisualOdometryNode, publish_tf=True, base_frame="base_link")
+    wait_until(lambda: any("tf2_msgs" in one.msg for one in log.messages), "a warning")
+    assert node._transform_output is None
 
 
 def test_without_calibration_it_says_so(ros: Ros) -> None:

@@ -211,7 +211,19 @@ class OdometryNodeConfig(CalibrationConfig, OdometryConfig, JoiningConfig, NodeC
         choices=("mono", "stereo"),
     )
     odom_frame: str = setting(
-        "odom", "Frame of the poses: the camera's at the start, turned to x forward and z up."
+        "odom",
+        "Frame of the poses: that of base_frame at the start, or the camera's, turned to x forward "
+        "and z up.",
+    )
+    base_frame: str = setting(
+        "",
+        "Frame of the robot whose poses are told, base_link say; /tf_static must lead from there "
+        "to the camera's. Empty: the camera's frame.",
+    )
+    publish_tf: bool = setting(
+        False,
+        "Also publish the poses as transforms from odom_frame on /tf, where ROS has tf2_msgs; with "
+        "a camera on a robot set base_frame, as no frame may have two parents.",
     )
 
 

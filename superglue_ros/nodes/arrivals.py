@@ -106,7 +106,7 @@ class Arrivals:
 
 def note_several_publishers(one: TopicInput, concerns: Concerns) -> None:
     """Take note where a topic has more than one publisher."""
-    if len(one.publishers) > 1:
+    if len(one.publishers) > 1 and not one.shared:
         names = ", ".join(sorted(one.publishers))
         concerns.note(
             f"several publishers on {one.topic}",

@@ -27,11 +27,13 @@ class Stream(NamedTuple):
         topic: Relative name, which may be remapped.
         message_type: Class of its messages.
         suffix: What follows the name after remapping, as in IMAGE/compressed.
+        shared: Whether several publishers are as it should be.
     """
 
     topic: str
     message_type: type
     suffix: str = ""
+    shared: bool = False
 
     def full_name(self, node: Node) -> str:
         """The name that the topic has for a node."""
@@ -52,6 +54,7 @@ class TopicInput:
         topic: The full name of the topic.
         received: Messages that came.
         message_bytes: Of the data of the last one, where its messages have such.
+        shared: Whether several publishers are as it should be.
         publishers: The full names of the nodes that publish, as of the last look.
     """
 
@@ -72,6 +75,7 @@ class TopicInput:
         self.topic = stream.full_name(node)
         self.received = 0
         self.message_bytes = 0
+        self.shared = stream.shared
         self.publishers: list[str] = []
         self._arrival_sec: float | None = None
         self._last_stamps: list[tuple[int, int]] = []
@@ -124,17 +128,21 @@ class TopicInput:
         return f"{self.topic}, which has a publisher, has been silent for {silence_sec:.0f} s"
 
     def _receive(self, message: Any) -> None:
-        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
-        if self._had_before:
-            # Subscribed anew, it is given again what the publisher keeps.
-            if stamp in self._had_before:
-                return
-            self._had_before = []
-        self._last_stamps = [*self._last_stamps[1 - LIVE_DEPTH :], stamp]
+        if hasattr(message, "header") and self._has_come(message.header.stamp):
+            return
         self.received += 1
         self.message_bytes = len(getattr(message, "data", ()))
         self._arrival_sec = time.monotonic()
         self._on_message(message)
+
+    def _has_come(self, stamp: Any) -> bool:
+        """Whether a message is one that the publisher keeps and gives to who subscribes anew."""
+        one = (stamp.sec, stamp.nanosec)
+        if one in self._had_before:
+            return True
+        self._had_before = []
+        self._last_stamps = [*self._last_stamps[1 - LIVE_DEPTH :], one]
+        return False
 
     def _subscribe(self) -> Subscription:
         return self._node.create_subscription(

@@ -22,6 +22,7 @@ event that comes while its subscription or publisher is being destroyed can end 
 LIVE_DEPTH = 5
 _OUTPUT_DEPTH = 10
 REPORTS = QoSProfile(depth=10)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Delivery(NamedTuple):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
 
 from superglue_ros.markers import TRANSFORMS, upright_transform
+from superglue_ros.nodes.distributions import TFMessage
+from superglue_ros.nodes.qos import LATCHED
 from superglue_ros.nodes.visual_outputs import make
 
 
@@ -29,13 +29,10 @@ class UprightFrame:
         self._output: Any = None
         if not frame:
             return
-        try:
-            messages = importlib.import_module("tf2_msgs.msg")
-        except ImportError:
+        if TFMessage is None:
             node.get_logger().info(f"no frame {frame}: this ROS installation has no tf2_msgs")
             return
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._output = node.create_publisher(messages.TFMessage, "/tf_static", latched)
+        self._output = node.create_publisher(TFMessage, "/tf_static", LATCHED)
 
     def tell(self, header: Header) -> None:
         """Tell where the frame is, if that is new: at the camera of an image's header."""

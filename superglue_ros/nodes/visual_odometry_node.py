@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-import cv2
-import numpy as np
-from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
+from geometry_msgs.msg import Point, Pose, PoseStamped, Twist, Vector3
 from nav_msgs.msg import Odometry as OdometryMessage
 from nav_msgs.msg import Path
 from rclpy.publisher import Publisher
@@ -21,24 +19,24 @@ from std_msgs.msg import Header
 
 from superglue_ros.config import OdometryNodeConfig
 from superglue_ros.errors import InputError
-from superglue_ros.geometry import Camera, Matrix
+from superglue_ros.geometry import Camera
+from superglue_ros.geometry.body import Body, BodyMotion
 from superglue_ros.geometry.odometry import MonocularOdometry, Motion, State, StereoOdometry
 from superglue_ros.msg import Tracks as TracksMessage
 from superglue_ros.nodes.calibration import Calibration
 from superglue_ros.nodes.clouds import points_from_message
 from superglue_ros.nodes.conversions import tracks_from_message
+from superglue_ros.nodes.distributions import TFMessage
 from superglue_ros.nodes.frame_inputs import SideStream
 from superglue_ros.nodes.frame_node import FrameNode, Messages
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.runner import run_node
+from superglue_ros.nodes.transforms import StaticTransforms, quaternion, transform_message
 from superglue_ros.partners import RESET_SEC
 from superglue_ros.synchroniser import NANOSECONDS, stamp_nanoseconds
 
 LONGEST_PATH = 2000
 """Poses in the path; it is published anew with each."""
-
-BODY_FROM_OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-"""From x to the right, y down, z forward to x forward, y to the left, z up (REP 103)."""
 
 
 class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
@@ -55,11 +53,18 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         self._calibration: Calibration | None = None
         self._odometry_output: Publisher | None = None
         self._path_output: Publisher | None = None
+        self._transform_output: Publisher | None = None
+        self._transforms = StaticTransforms()
         self._begin_anew()
 
     def load(self) -> None:
         """Begin at the origin, without a calibration."""
         self._calibration = Calibration(self, ("",), rectified=self.config.rectified)
+        if TFMessage is None and (self.config.publish_tf or self.config.base_frame):
+            self.get_logger().warning(
+                "publish_tf and base_frame need tf2_msgs, which this ROS has not (apt has "
+                "ros-DISTRIBUTION-tf2-msgs; pip has none): odometry goes on without"
+            )
         self._begin_anew()
 
     def release(self) -> None:
@@ -71,6 +76,9 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         """Create the publishers."""
         self._odometry_output = self.add_output(OdometryMessage, "odometry")
         self._path_output = self.add_output(Path, "path")
+        self._transform_output = None
+        if self.config.publish_tf and TFMessage is not None:
+            self._transform_output = self.add_output(TFMessage, "/tf")
 
     def streams(self) -> list[Stream]:
         """`tracks`, and in mode stereo `points`."""
@@ -78,8 +86,11 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         return [*streams, Stream("points", PointCloud2)] if self._is_stereo else streams
 
     def side_streams(self) -> list[SideStream]:
-        """The calibrations."""
-        return [] if self._calibration is None else self._calibration.streams
+        """The calibrations, and where the camera is on the body."""
+        streams = [] if self._calibration is None else [*self._calibration.streams]
+        if self.config.base_frame and TFMessage is not None:
+            streams.append((Stream("/tf_static", TFMessage, shared=True), self._transforms.take))
+        return streams
 
     def apply_settings(self) -> None:
         """Take over live settings that have changed, with the next frame."""
@@ -115,6 +126,7 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
         self._odometry: StereoOdometry | MonocularOdometry = kind(self.config)
         self._poses: deque[PoseStamped] = deque(maxlen=LONGEST_PATH)
         self._state = State.STARTING
+        self._body: Body | None = None
         self._stamp_sec = float("-inf")
 
     def _located(self, messages: Messages) -> Motion:
@@ -132,37 +144,49 @@ class VisualOdometryNode(FrameNode[OdometryNodeConfig]):
             raise InputError(f"odometry needs a calibration: {self._calibration.state}")
         return cameras[0]
 
+    def _body_of(self, camera_frame: str) -> Body:
+        """The body that is followed, from the first pose on."""
+        if self._body is None:
+            base, mount = self.config.base_frame, None
+            if base and TFMessage is not None:
+                mount = self._transforms.of(camera_frame, base)
+                if mount is None:
+                    raise InputError(
+                        f"/tf_static does not tell where {camera_frame!r} is in base_frame "
+                        f"{base!r}: start robot_state_publisher or static_transform_publisher"
+                    )
+            self._body = Body(mount, has_scale=self._is_stereo)
+        return self._body
+
     def _publish(self, motion: Motion, header: Header) -> None:
         assert self._odometry_output is not None
         assert self._path_output is not None
+        body = self._body_of(header.frame_id).moved(motion, self._stamp_sec)
         here = Header(stamp=header.stamp, frame_id=self.config.odom_frame)
-        message = OdometryMessage(header=here, child_frame_id=header.frame_id)
-        message.pose.pose = _pose_message(motion)
-        turn = np.kron(np.eye(2), BODY_FROM_OPTICAL)
-        message.pose.covariance = (turn @ motion.covariance @ turn.T).ravel()
+        has_base = self.config.base_frame and TFMessage is not None
+        frame = self.config.base_frame if has_base else header.frame_id
+        message = _odometry_message(body, here, frame)
         self._odometry_output.publish(message)
+        if self._transform_output is not None:
+            transform = transform_message(body.pose, here, frame)
+            self._transform_output.publish(TFMessage(transforms=[transform]))
         self._poses.append(PoseStamped(header=here, pose=message.pose.pose))
         if self._path_output.get_subscription_count():
             self._path_output.publish(Path(header=here, poses=list(self._poses)))
 
 
-def _pose_message(motion: Motion) -> Pose:
-    """Of the camera's (optical) frame in the frame of odometry."""
-    rotation, translation = motion.pose
-    place = BODY_FROM_OPTICAL @ (-rotation.T @ translation)
-    x, y, z, w = _quaternion(BODY_FROM_OPTICAL @ rotation.T)
-    return Pose(
-        position=Point(x=place[0], y=place[1], z=place[2]),
-        orientation=Quaternion(x=x, y=y, z=z, w=w),
+def _odometry_message(body: BodyMotion, header: Header, child_frame_id: str) -> OdometryMessage:
+    message = OdometryMessage(header=header, child_frame_id=child_frame_id)
+    (x, y, z), linear, angular = body.pose[1].tolist(), *body.twist.reshape(2, 3).tolist()
+    turn = quaternion(body.pose[0])
+    message.pose.pose = Pose(position=Point(x=x, y=y, z=z), orientation=turn)
+    message.pose.covariance = body.covariance.ravel()
+    message.twist.twist = Twist(
+        linear=Vector3(**dict(zip("xyz", linear, strict=True))),
+        angular=Vector3(**dict(zip("xyz", angular, strict=True))),
     )
-
-
-def _quaternion(rotation: Matrix) -> list[float]:
-    """x, y, z, w of a rotation."""
-    vector = cv2.Rodrigues(rotation)[0].ravel()
-    angle = float(np.linalg.norm(vector))
-    axis = vector / angle if angle > 0 else vector
-    return [*(axis * np.sin(angle / 2)).tolist(), float(np.cos(angle / 2))]
+    message.twist.covariance = body.twist_covariance.ravel()
+    return message
 
 
 def main() -> None:
