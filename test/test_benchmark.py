@@ -159,12 +159,15 @@ def test_the_file_has_every_condition_and_contender(
     rows = [Row(**row) for row in content["rows"]]
     found = {(row.stage, row.contender) for row in rows}
     contenders = ("superglue_ros", "plain PyTorch", "transformers", "SIFT, brute force")
-    assert found == {(s, c) for s in ("match", "pair", "extract") for c in contenders}
+    expected = {(s, c) for s in ("match", "pair", "extract") for c in contenders}
+    assert found == {*expected, ("refine", "superglue_ros")}
     for row in rows:
         assert row.runs == 2
         assert 0 < row.p50_ms <= row.p95_ms <= row.p99_ms
         assert row.per_second == pytest.approx(1e3 * row.batch / row.p50_ms)
-    ours = [row for row in rows if row.contender == "superglue_ros" and row.stage != "extract"]
+    ours = [
+        row for row in rows if row.contender == "superglue_ros" and row.stage in ("match", "pair")
+    ]
     assert [row.same_matches for row in ours] == [1.0, 1.0] or ours[1].same_matches is None
     assert "ours, torch fp32" in capsys.readouterr().out
 
@@ -205,7 +208,8 @@ def test_what_the_device_has_no_room_for_is_left_out_and_the_rest_measured(
     content = json.loads((tmp_path / "bench.json").read_text())
     assert content["complete"]
     assert len(content["rows"]) == 1
-    pair, extract = content["left_out"]
+    refine, pair, extract = content["left_out"]
+    assert refine.startswith("refine, 64 keypoints")
     assert pair == "pair 64x48, 64 keypoints: cpu: no room for 20 GiB"
     assert extract.startswith("extract 64x48")
     assert f"not measured: {pair}" in capsys.readouterr().out
@@ -220,8 +224,10 @@ def test_what_is_done_is_told_by_what_it_costs() -> None:
     assert shares[-1] == pytest.approx(1.0)
     assert list(dict.fromkeys(texts)) == [
         "match, 64 keypoints",
+        "refine, 64 keypoints",
         "pair 64x48, 64 keypoints",
         "match, 128 keypoints",
+        "refine, 128 keypoints",
         "pair 64x48, 128 keypoints",
         "extract 64x48, 128 keypoints",
     ]

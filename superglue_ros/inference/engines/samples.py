@@ -5,9 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from superglue_ros.features import GreyImage
 from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
+from superglue_ros.refinement import cut_patches
 
 
 def sample_image(height: int, width: int) -> GreyImage:
@@ -52,5 +54,19 @@ def sample_pair(count: int, dim: int, device: torch.device) -> FeaturePair:
             extractor="",
         )
         for index in (0, 1)
+    )
+    return first, second
+
+
+def sample_patches(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(K, S, S) uint8 each: patches of a generated image, and of places up to a pixel beside."""
+    image = sample_image(480, 640)
+    random = np.random.default_rng(3)
+    points = random.uniform((20, 20), (620, 460), (count, 2))
+    beside = points + random.uniform(-1, 1, (count, 2))
+    pixels = torch.from_numpy(image)[None].to(device)
+    first, second = (
+        cut_patches(pixels, torch.tensor(one[None], dtype=torch.float32, device=device))[0]
+        for one in (points, beside)
     )
     return first, second

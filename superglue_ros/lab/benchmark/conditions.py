@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from superglue_ros.config import SuperGlueConfig
-from superglue_ros.lab.benchmark.floor import Work, superglue_work, superpoint_work
+from superglue_ros.lab.benchmark.floor import Work, refinement_work, superglue_work, superpoint_work
 from superglue_ros.lab.benchmark.plan import Plan, Size
 
 _OFFLINE_PAIRS = 32
@@ -44,6 +44,8 @@ class Condition:
         matching = superglue_work(self.keypoints, self.keypoints, iterations)
         if self.stage == "match":
             return matching
+        if self.stage == "refine":
+            return refinement_work(self.keypoints)
         extracting = superpoint_work(*self.size)
         one = extracting if self.stage == "extract" else extracting * 2 + matching
         return one * self.batch
@@ -53,6 +55,7 @@ def conditions(plan: Plan, device: torch.device) -> Iterator[Condition]:
     """Those of a plan on a device, in the order in which they are measured."""
     for count in plan.keypoints:
         yield Condition("match", count)
+        yield Condition("refine", count)
         for size in plan.sizes:
             yield Condition("pair", count, size)
             if device.type == "cuda":
@@ -65,4 +68,6 @@ def conditions(plan: Plan, device: torch.device) -> Iterator[Condition]:
 def contender_count(plan: Plan, condition: Condition) -> int:
     """How many are measured under a condition, where no package is missing."""
     ours = len(plan.engines) * len(plan.precisions)
+    if condition.stage == "refine":
+        return 1
     return ours + (_PEERS if plan.peers and condition.stage != "pairs" else 0)

@@ -15,6 +15,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.features import GreyImage, IndexArray
@@ -37,6 +38,7 @@ from superglue_ros.networks import (
     sample_descriptors,
     select_keypoints,
 )
+from superglue_ros.refinement import Alignment, align_patches
 from superglue_ros.weights.loading import load_superglue, load_superpoint
 
 
@@ -100,6 +102,10 @@ class Ours:
     def match(self, pair: FeaturePair) -> IndexArray:
         """See `Contender`."""
         return self._matcher.match_batch([pair])[0].matches0
+
+    def refine(self, patches: tuple[Tensor, Tensor]) -> Alignment:
+        """Align the patches of matches, (K, S, S) uint8 each."""
+        return align_patches(*patches)
 
     def pair(self, images: Sequence[GreyImage]) -> IndexArray:
         """See `Contender`."""

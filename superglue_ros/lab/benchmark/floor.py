@@ -14,6 +14,7 @@ import torch
 from superglue_ros.lab.benchmark.measure import synchronise
 from superglue_ros.networks.superglue import ENCODER_CHANNELS, LAYERS
 from superglue_ros.networks.superpoint import DESCRIPTOR_DIM, STRIDE
+from superglue_ros.refinement.alignment import AFFINE_ITERATIONS, SHIFT_ITERATIONS, WINDOW
 
 VALUE_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 """By precision of the networks what a weight or a layer's result takes."""
@@ -87,6 +88,12 @@ class Ceilings:
         gigabytes = work.gigavalues * value_bytes + work.gigabytes
         network = max(work.gflop / self.gflops, gigabytes / self.memory_gb_s)
         return 1e3 * (network + work.cached_gigabytes / self.cache_gb_s)
+
+
+def refinement_work(count: int) -> Work:
+    """Aligning the patches of so many matches: each sample of each iteration read and weighed."""
+    samples = count * WINDOW**2 * (SHIFT_ITERATIONS + AFFINE_ITERATIONS)
+    return Work(samples * 2 * 10 / 1e9, samples * 8 / 1e9)
 
 
 def superpoint_work(width: int, height: int) -> Work:

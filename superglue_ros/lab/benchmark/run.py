@@ -1,7 +1,8 @@
 """The stages, one condition after the other, all contenders of a condition in turns.
 
 - extract: images to keypoints with descriptors.
-- match: features of two images to matches.
+- match: features of two images to matches, not refined, which no peer does.
+- refine: as many matches aligned on their patches.
 - pair: two images to matches, which is end to end without ROS.
 - pairs: the same for many pairs at once, as offline; ours alone, on GPUs alone.
 
@@ -28,7 +29,7 @@ from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import DeviceError, InputError
 from superglue_ros.features import GreyImage
 from superglue_ros.inference.device import device_errors, select_device
-from superglue_ros.inference.engines.samples import sample_image, sample_pair
+from superglue_ros.inference.engines.samples import sample_image, sample_pair, sample_patches
 from superglue_ros.lab.benchmark.conditions import Condition, conditions, contender_count
 from superglue_ros.lab.benchmark.contenders import (
     Contender,
@@ -144,7 +145,7 @@ class Bench:
         device = str(self._device)
         task = Task(
             SuperPointConfig(max_keypoints=count, device=device, resize=0, subpixel="off"),
-            SuperGlueConfig(weights=self._weights, device=device),
+            SuperGlueConfig(weights=self._weights, device=device, refinement=False),
         )
         contenders: dict[str, Contender] = {}
         for engine in self._plan.engines:
@@ -168,6 +169,10 @@ class Bench:
         if condition.stage == "match":
             pair = sample_pair(condition.keypoints, 256, self._device)
             return {name: partial(one.match, pair) for name, one in contenders}
+        if condition.stage == "refine":
+            patches = sample_patches(condition.keypoints, self._device)
+            name, ours = next((n, one) for n, one in contenders if isinstance(one, Ours))
+            return {name: partial(ours.refine, patches)}
         left, right = stereo_images(condition.size)
         if condition.stage == "pair":
             return {name: partial(one.pair, [left, right]) for name, one in contenders}
@@ -229,7 +234,12 @@ def _compared(one: Contender, stage: str, found: Any, plain: Any) -> float | Non
     """The share of plain PyTorch's matches that another has too; None where there are none."""
     # Keypoints of their own selection come in an order of their own
     comparable = stage == "match" or one.name in (Ours.name, Plain.name)
-    if plain is None or stage == "extract" or one.name == SiftBruteForce.name or not comparable:
+    if (
+        plain is None
+        or stage in ("extract", "refine")
+        or one.name == SiftBruteForce.name
+        or not comparable
+    ):
         return None
     share = same_share(found, plain)
     return None if math.isnan(share) else share
