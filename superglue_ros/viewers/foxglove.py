@@ -28,7 +28,7 @@ _NODES = {
 _COLOURS = ("#56b4e9", "#d55e00", "#009e73", "#f0e442", "#cc79a7", "#e69f00")
 """Of Okabe and Ito's set, told apart by colour-blind eyes."""
 
-_SCENE = {"transforms": {"enablePreloading": True}}
+_SCENE = {"transforms": {"enablePreloading": True, "labelSize": 0.08}}
 """Frames are known after a seek too, also those that are told once."""
 
 _NAMESPACE = re.compile(r"(/[A-Za-z_]\w*)*")
@@ -69,13 +69,15 @@ def foxglove_layout(
         **(_nodes(prefix, _NODES[mode]) if live else {}),
     }
     images = _row("Image!keypoints", "3D!points")
-    plots = _row(*(name for name in panels if not name.startswith(("Image!", "3D!"))))
+    numbers = _split("column", 50, "Plot!matches", "Plot!confidence")
+    nodes = _split("column", 50, "Plot!latency", "Plot!rate")
+    below = _row(numbers, nodes, "DiagnosticSummary!nodes") if live else numbers
     layout = {
         "configById": panels,
         "globalVariables": {},
         "userNodes": {},
         "playbackConfig": {"speed": 1},
-        "layout": _split("column", 42, "Image!matches", _split("column", 62, images, plots)),
+        "layout": _split("column", 34, "Image!matches", _split("column", 50, images, below)),
     }
     return json.dumps(layout, indent=1) + "\n"
 
@@ -195,18 +197,18 @@ def _plot(title: str, values: Mapping[str, str], **settings: Any) -> Panel:
         title,
         paths=paths,
         showLegend=True,
-        legendDisplay="top",
+        legendDisplay="left",
         xAxisVal="timestamp",
         showXAxisLabels=True,
         showYAxisLabels=True,
         isSynced=True,
-        sidebarDimension=200,
+        sidebarDimension=150,
         minYValue=0,
         **settings,
     )
 
 
-def _row(*panels: str) -> Any:
+def _row(*panels: Any) -> Any:
     """Panels side by side, each of the same width."""
     if len(panels) == 1:
         return panels[0]
