@@ -178,6 +178,15 @@ def usable_pixels(image: GreyImage, mask: GreyImage | None, border: int) -> Grey
     return usable
 
 
+def scaled_mask(usable: GreyImage, shape: tuple[int, ...]) -> GreyImage:
+    """What holds for the pixel that a keypoint comes to lie in at the size of `usable`."""
+    rows, columns = (
+        ((np.arange(reduced) + 0.5) * full / reduced).astype(int)
+        for reduced, full in zip(shape, usable.shape, strict=True)
+    )
+    return usable[np.ix_(rows, columns)]
+
+
 def reduce_to_longest_side(image: GreyImage, longest_side: int) -> GreyImage:
     """Reduce an image whose longer side is above `longest_side` pixels; 0 keeps every size."""
     height, width = image.shape

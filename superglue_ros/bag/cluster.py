@@ -40,7 +40,7 @@ def run_on_ray(tasks: Mapping[int, Task], address: str, cores: int, on_outcome: 
         remote = ray.remote(_run)
         running = {}
         for number, task in tasks.items():
-            gpus = int(has_gpus and task.superpoint.device != "cpu")
+            gpus = int(has_gpus and getattr(task.extractor, "device", "cpu") != "cpu")
             how = remote.options(num_cpus=task.threads, num_gpus=gpus)
             running[how.remote(task)] = number
         while running:

@@ -37,7 +37,7 @@ from superglue_ros.installation import version
 from superglue_ros.synchroniser import NANOSECONDS
 
 if TYPE_CHECKING:
-    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+    from superglue_ros.inference import Extractor, Matcher
 
 PART_FRAMES = 64
 """Frames after which what is done is safe from whatever happens; at least, see `_parts`."""
@@ -81,8 +81,8 @@ class BagRun:
 
     def run(
         self,
-        extractor: SuperPointExtractor,
-        matcher: SuperGlueMatcher,
+        extractor: Extractor,
+        matcher: Matcher,
         *,
         resume: bool = False,
         on_frame: OnFrame = lambda done, total: None,
@@ -112,8 +112,8 @@ class BagRun:
     def _run(
         self,
         reader: BagReader,
-        extractor: SuperPointExtractor,
-        matcher: SuperGlueMatcher,
+        extractor: Extractor,
+        matcher: Matcher,
         resume: bool,
         on_frame: OnFrame,
     ) -> Summary:
@@ -199,8 +199,8 @@ class BagRun:
         self,
         reader: BagReader,
         topics: tuple[str, ...],
-        extractor: SuperPointExtractor,
-        matcher: SuperGlueMatcher,
+        extractor: Extractor,
+        matcher: Matcher,
     ) -> dict[str, Any]:
         return {
             "input": [str(self._input.resolve()), reader.start_ns, reader.end_ns],

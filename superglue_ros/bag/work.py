@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.outputs import Outputs
 from superglue_ros.bag.run import RUN_FILE, BagRun, OnFrame, partial_folder
-from superglue_ros.config import SuperGlueConfig, SuperPointConfig
+from superglue_ros.config import Settings
 from superglue_ros.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
-    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+    from superglue_ros.inference import Extractor, Matcher
 
 DONE, INCOMPLETE, SKIPPED, FAILED = "done", "incomplete", "skipped", "failed"
 
@@ -32,8 +32,8 @@ class Task:
         output: Folder of the bag to write.
         config: Which images are matched.
         outputs: What to write.
-        superpoint: Settings of the extractor.
-        superglue: Settings of the matcher.
+        extractor: Settings of the extractor.
+        matcher: Settings of the matcher.
         threads: Threads that the networks may use.
     """
 
@@ -41,8 +41,8 @@ class Task:
     output: str
     config: BagConfig
     outputs: Outputs
-    superpoint: SuperPointConfig
-    superglue: SuperGlueConfig
+    extractor: Settings
+    matcher: Settings
     threads: int
 
 
@@ -75,8 +75,8 @@ def run_task(task: Task, on_frame: OnFrame = lambda done, total: None) -> Outcom
     try:
         _limit_threads(task.threads)
         run = BagRun(Path(task.input), Path(task.output), task.config, task.outputs)
-        networks = _networks(task.superpoint, task.superglue)
-        summary = run.run(*networks, resume=True, on_frame=on_frame)
+        loaded = networks(task.extractor, task.matcher)
+        summary = run.run(*loaded, resume=True, on_frame=on_frame)
     except (InputError, DeviceError) as error:
         return failed(task, str(error))
     except Exception as error:  # one bag must not stop the others
@@ -91,13 +91,14 @@ def failed(task: Task, reason: str) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _networks(
-    superpoint: SuperPointConfig, superglue: SuperGlueConfig
-) -> tuple[SuperPointExtractor, SuperGlueMatcher]:
-    """Loaded once a process."""
-    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+def networks(extractor_config: Settings, matcher_config: Settings) -> tuple[Extractor, Matcher]:
+    """Extractor and matcher, loaded once a process."""
+    from superglue_ros.inference import registry
 
-    return SuperPointExtractor(superpoint), SuperGlueMatcher(superglue)
+    extractor = registry.make_extractor(extractor_config)
+    matcher = registry.make_matcher(matcher_config)
+    registry.check_weights(extractor, matcher)
+    return extractor, matcher
 
 
 def _limit_threads(count: int) -> None:
@@ -114,11 +115,11 @@ def earlier(task: Task) -> Outcome | None:
         return None
     try:
         known = json.loads((Path(task.output) / RUN_FILE).read_text())
-        networks = known["extractor"][-1], known["matcher"][-1]
-        made_with = [known["input"][0], known["settings"], known["outputs"], *networks]
+        settings = known["extractor"][-1], known["matcher"][-1]
+        made_with = [known["input"][0], known["settings"], known["outputs"], *settings]
     except (OSError, ValueError, KeyError):
         return failed(task, f"{task.output} exists, but not as the output of such a run")
-    parts = (task.config, task.outputs, task.superpoint, task.superglue)
+    parts = (task.config, task.outputs, task.extractor, task.matcher)
     wanted = [str(Path(task.input).resolve()), *(dataclasses.asdict(part) for part in parts)]
     # What a kill between the end of the work and the end of the cleaning leaves
     shutil.rmtree(partial_folder(Path(task.output)), ignore_errors=True)

