@@ -163,5 +163,5 @@ def check_weights(extractor: Extractor, matcher: Matcher) -> None:
         others = [m for e, m in MATCHERS["superglue"].weights.items() if name.startswith(e)]
         hint = f"; superglue weights for it are {' and '.join(others)}" if others else ""
         raise InputError(
-            f"matcher {matcher.name} is for the features of {made_for}, not of {name}{hint}"
+            f"matcher {matcher.name} was made for {made_for!r}, not for features of {name}{hint}"
         )
