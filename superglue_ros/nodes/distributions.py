@@ -44,6 +44,8 @@ DECLARED_BY_ROS = {"use_sim_time", "start_type_description_service"}  # the latt
 OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 _FAST_DDS_2 = ("humble", "iron", "jazzy")
+_FAST_DDS_3 = (8,)
+"""The first version of rclpy that came with Fast DDS 3, which is Kilted's."""
 
 _SERVICES_AWAIT = (9, 1, 2)
 """From this version of rclpy on, callbacks of services may await under `EventsExecutor`."""
@@ -51,7 +53,8 @@ _SERVICES_AWAIT = (9, 1, 2)
 
 def profile_variable(environment: Mapping[str, str] = os.environ) -> str:
     """The variable that names a file of profiles to the Fast DDS of this distribution."""
-    is_old = environment.get("ROS_DISTRO") in _FAST_DDS_2
+    distribution = environment.get("ROS_DISTRO")  # not there where ROS comes from pip
+    is_old = distribution in _FAST_DDS_2 if distribution else rclpy_version() < _FAST_DDS_3
     return OLD_PROFILE_VARIABLE if is_old else PROFILE_VARIABLE
 
 
