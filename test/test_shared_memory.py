@@ -22,7 +22,11 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     ("distribution", "name"),
-    [({"ROS_DISTRO": "jazzy"}, NAMES[1]), ({"ROS_DISTRO": "kilted"}, NAMES[0]), ({"ROS_DISTRO": "humble"}, NAMES[1])],
+    [
+        ({"ROS_DISTRO": "jazzy"}, NAMES[1]),
+        ({"ROS_DISTRO": "kilted"}, NAMES[0]),
+        ({"ROS_DISTRO": "humble"}, NAMES[1]),
+    ],
 )
 def test_a_segment_holds_features_with_descriptors_and_the_images_of_a_pair(
     memory: Path, distribution: dict[str, str], name: str

@@ -69,7 +69,8 @@ class FrameNode(ConfiguredNode[Config]):
         self._reported_problem = ""
         self._reporter = Reporter(self)
         # Simulated time may stand still; the watch goes on, whatever the state of the node.
-        self.create_timer(PERIOD_SEC, self._on_watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(PERIOD_SEC, self._on_watch, clock=steady)
         self.create_service(SetBool, "~/enable", self._on_enable)
 
     # What a subclass provides
@@ -145,6 +146,7 @@ class FrameNode(ConfiguredNode[Config]):
         )
         self._inputs.enabled = self._enabled
         self._watch.begin_anew()
+        self._timer.reset()  # publishers are to be found before they are followed
         self.get_logger().info(f"listening to {', '.join(self._inputs.topics)}")
         return succeeded
 
