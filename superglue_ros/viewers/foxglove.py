@@ -202,7 +202,7 @@ def _plot(title: str, values: Mapping[str, str], **settings: Any) -> Panel:
         showXAxisLabels=True,
         showYAxisLabels=True,
         isSynced=True,
-        sidebarDimension=150,
+        sidebarDimension=190,
         minYValue=0,
         **settings,
     )
