@@ -96,6 +96,9 @@ def test_a_pair_is_on_the_time_line_with_its_keypoints_matches_and_tracks(tmp_pa
         "inliers": [0.0],
         "tracks": [1.0],
     }
+    for entity, value in (("shares/median_confidence", 0.75), ("shares/refined_share", 0.0)):
+        (row,) = logged(path, f"/{entity}")
+        assert row["Scalars:scalars"] == pytest.approx([value])
 
 
 def test_points_and_camera_are_in_the_cameras_frame(tmp_path: Path) -> None:
