@@ -75,7 +75,7 @@ class ImageChecks:
         if self._repeats < _REPEATS:
             return []
         said = (
-            f"is the same for the {self._repeats + 1}th time in a row, to the last bit: has the "
-            "camera frozen? (A simulated one without noise does so while nothing moves.)"
+            f"is the same {self._repeats + 1} times in a row, to the last bit: has the camera "
+            "frozen? (A simulated one without noise does so while nothing moves.)"
         )
         return [Finding("repeated image", f"{self._name} {said}")]

@@ -54,7 +54,7 @@ def test_the_fourth_of_equal_images_is_told_and_a_bit_of_noise_ends_it(
     assert [len(one) for one in found] == [0, 0, 0, 1, 1]
     assert found[4][0].kind == "repeated image"
     assert "left/image" in found[4][0].text
-    assert "5th time" in found[4][0].text
+    assert "5 times" in found[4][0].text
     image = image.copy()
     image[::2, 7] ^= 1
     assert checks.of(image) == []

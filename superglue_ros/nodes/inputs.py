@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,12 +13,14 @@ from rclpy.subscription import Subscription
 
 from superglue_ros.config import TransportConfig
 from superglue_ros.nodes.qos import (
-    LIVE_DEPTH,
     NO_SUBSCRIPTION_EVENTS,
     Delivery,
     fitting_delivery,
     input_qos,
 )
+from superglue_ros.synchroniser import stamp_nanoseconds
+
+RECENT_STAMPS = 30
 
 
 class Stream(NamedTuple):
@@ -54,6 +57,7 @@ class TopicInput:
         topic: The full name of the topic.
         received: Messages that came.
         message_bytes: Of the data of the last one, where its messages have such.
+        stamps: Of the last messages, in nanoseconds.
         shared: Whether several publishers are as it should be.
         publishers: The full names of the nodes that publish, as of the last look.
     """
@@ -78,8 +82,8 @@ class TopicInput:
         self.shared = stream.shared
         self.publishers: list[str] = []
         self._arrival_sec: float | None = None
-        self._last_stamps: list[tuple[int, int]] = []
-        self._had_before: list[tuple[int, int]] = []
+        self.stamps: deque[int] = deque(maxlen=RECENT_STAMPS)
+        self._had_before: list[int] = []
         self._delivery = self._wanted_delivery()
         self._subscription = self._subscribe()
 
@@ -90,7 +94,7 @@ class TopicInput:
             self.close()
             self._delivery = wanted
             if wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL:
-                self._had_before = list(self._last_stamps)
+                self._had_before = list(self.stamps)
             self._subscription = self._subscribe()
             self._node.get_logger().info(f"{self.topic}: now subscribed {wanted}")
 
@@ -128,20 +132,19 @@ class TopicInput:
         return f"{self.topic}, which has a publisher, has been silent for {silence_sec:.0f} s"
 
     def _receive(self, message: Any) -> None:
-        if hasattr(message, "header") and self._has_come(message.header.stamp):
+        if hasattr(message, "header") and self._has_come(stamp_nanoseconds(message)):
             return
         self.received += 1
         self.message_bytes = len(getattr(message, "data", ()))
         self._arrival_sec = time.monotonic()
         self._on_message(message)
 
-    def _has_come(self, stamp: Any) -> bool:
+    def _has_come(self, stamp: int) -> bool:
         """Whether a message is one that the publisher keeps and gives to who subscribes anew."""
-        one = (stamp.sec, stamp.nanosec)
-        if one in self._had_before:
+        if stamp in self._had_before:
             return True
         self._had_before = []
-        self._last_stamps = [*self._last_stamps[1 - LIVE_DEPTH :], one]
+        self.stamps.append(stamp)
         return False
 
     def _subscribe(self) -> Subscription:

@@ -1,9 +1,11 @@
-"""Whether one of several inputs falls far behind the others: its messages get lost on the way."""
+"""Whether messages get lost on the way: an input falls behind another, or stamps are missing."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+
+import numpy as np
 
 from superglue_ros.errors import InputError
 from superglue_ros.installation import shared_file
@@ -16,6 +18,7 @@ WINDOW = 10
 
 LEAST_MESSAGES = 10
 LEAST_SHARE = 0.7
+_STEADY, _STEADY_SHARE = 0.2, 0.8
 DEFAULT_SEGMENT_BYTES = 512 << 10
 """Of the shared memory that Fast DDS takes by itself."""
 
@@ -38,8 +41,10 @@ class Pace:
         oldest, newest = self._looks[0], self._looks[-1]
         came = [now - before for before, now in zip(oldest, newest, strict=True)]
         fewest, most = min(came), max(came)
-        if most < LEAST_MESSAGES or fewest >= LEAST_SHARE * most:
+        if most < LEAST_MESSAGES:
             return ""
+        if fewest >= LEAST_SHARE * most:
+            return "; ".join(filter(None, map(self._gaps, self._inputs)))
         behind = self._inputs[came.index(fewest)]
         ahead = self._inputs[came.index(most)]
         return (
@@ -47,14 +52,49 @@ class Pace:
             f"rest has no partner: {self._cause()}"
         )
 
-    def _cause(self) -> str:
+    def _gaps(self, one: TopicInput) -> str:
+        """That images so large that Fast DDS may lose them have gaps between their stamps."""
+        if not self._is_too_large:
+            return ""
+        came, sent = len(one.stamps), frames_by_stamps(one.stamps)
+        if came >= LEAST_SHARE * sent:
+            return ""
+        return f"by their stamps {sent - came} of {sent} images on {one.topic} got lost: " + (
+            self._cause()
+        )
+
+    @property
+    def _is_too_large(self) -> bool:
         together = sum(one.message_bytes for one in self._inputs)
-        if not is_fast_dds() or together <= DEFAULT_SEGMENT_BYTES:
+        return is_fast_dds() and together > DEFAULT_SEGMENT_BYTES
+
+    def _cause(self) -> str:
+        if not self._is_too_large:
             return "is its publisher slower, or does the network lose messages?"
+        together = sum(one.message_bytes for one in self._inputs)
+        what = "sent together they have" if len(self._inputs) > 1 else "each has"
         return (
-            f"sent together they have {together // 1000} kB, and the shared memory of Fast DDS "
+            f"{what} {together // 1000} kB, and the shared memory of Fast DDS "
             f"takes 512 KiB unless told otherwise: start the cameras with {profile_setting()}"
         )
+
+
+def frames_by_stamps(stamps: Sequence[int]) -> int:
+    """How many frames a steady camera has taken from the first to the last of its stamps.
+
+    Args:
+        stamps: Nanoseconds, in the order of arrival.
+
+    Returns:
+        The number of stamps where they are few, or where no steady rate is to be seen.
+    """
+    gaps = np.diff(np.asarray(stamps, np.float64))
+    if len(gaps) < LEAST_MESSAGES or (gaps <= 0).any():
+        return len(stamps)
+    period = np.percentile(gaps, 10)
+    steps = gaps / period
+    is_steady = np.mean(np.abs(steps - np.rint(steps)) < _STEADY) > _STEADY_SHARE
+    return int(np.rint(steps).sum()) + 1 if is_steady else len(stamps)
 
 
 def profile_setting() -> str:
