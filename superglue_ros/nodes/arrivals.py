@@ -45,9 +45,13 @@ class Arrivals:
         """Whether a message is to be used; if not, it is counted and told."""
         drop = self._refusal(message) if enabled else Drop.DISABLED
         if drop is not None:
-            self.refused[drop.count_name] += 1
-            self._tally.drop(drop)
+            self.refuse(drop)
         return drop is None
+
+    def refuse(self, drop: Drop) -> None:
+        """Count a message that is not used."""
+        self.refused[drop.count_name] += 1
+        self._tally.drop(drop)
 
     def _refusal(self, message: Any) -> Drop | None:
         stamp = message.header.stamp
