@@ -14,7 +14,14 @@ TOPICS = {
     "image": "Image topic of the camera.",
     "camera_info": "Topic of its calibration.",
 }
-EVERYDAY = ("image_transport", "device", "superpoint_weights", "superglue_weights")
+EVERYDAY = (
+    "image_transport",
+    "device",
+    "extractor",
+    "matcher",
+    "superpoint_weights",
+    "superglue_weights",
+)
 
 
 def generate_launch_description() -> LaunchDescription:

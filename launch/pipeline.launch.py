@@ -19,7 +19,15 @@ TOPICS = {
     "left/camera_info": "The same of the left camera, in mode stereo.",
     "right/camera_info": "The same of the right camera, in mode stereo.",
 }
-EVERYDAY = ("mode", "image_transport", "device", "superpoint_weights", "superglue_weights")
+EVERYDAY = (
+    "mode",
+    "image_transport",
+    "device",
+    "extractor",
+    "matcher",
+    "superpoint_weights",
+    "superglue_weights",
+)
 MODE = LaunchConfiguration("mode")
 
 

@@ -16,7 +16,14 @@ TOPICS = {
     "left/camera_info": "Topic of the left camera's calibration, for geometry_node.",
     "right/camera_info": "Topic of the right camera's calibration, for geometry_node.",
 }
-EVERYDAY = ("image_transport", "device", "superpoint_weights", "superglue_weights")
+EVERYDAY = (
+    "image_transport",
+    "device",
+    "extractor",
+    "matcher",
+    "superpoint_weights",
+    "superglue_weights",
+)
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -24,7 +24,14 @@ LEFT = [
     ("camera_info", LaunchConfiguration("left_camera_info")),
 ]
 ALONG = [("features", "left/features"), *LEFT]
-EVERYDAY = ("image_transport", "device", "superpoint_weights", "superglue_weights")
+EVERYDAY = (
+    "image_transport",
+    "device",
+    "extractor",
+    "matcher",
+    "superpoint_weights",
+    "superglue_weights",
+)
 
 
 def generate_launch_description() -> LaunchDescription:

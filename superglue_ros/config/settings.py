@@ -108,6 +108,19 @@ class Settings:
         shared = {f.name for f in fields(config_type)} & {f.name for f in fields(self)}
         return config_type(**{name: getattr(self, name) for name in shared} | more)
 
+    def changed_part(self, config_type: type[Part]) -> Part:
+        """The settings of another configuration that this one holds and that were changed.
+
+        The other configuration keeps its own defaults for what has the default here.
+        """
+        own = {f.name for f in fields(config_type)}
+        changed = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name in own and getattr(self, f.name) != f.default
+        }
+        return config_type(**changed)
+
     def updated(self: Config, **changes: Value) -> Config:
         """A copy with some values replaced.
 

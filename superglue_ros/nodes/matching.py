@@ -13,7 +13,7 @@ from superglue_ros.config import MatchingConfig
 from superglue_ros.errors import InputError
 from superglue_ros.features import Features, GreyImage, Matches
 from superglue_ros.images import read_image
-from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference import Extractor, Matcher
 from superglue_ros.inference.refining import why_unrefined
 from superglue_ros.inference.rotation import QUARTERS, best_turn, turned, turned_back
 from superglue_ros.inference.tensors import FeatureTensors
@@ -88,7 +88,7 @@ class Matching:
     def __init__(
         self,
         config: MatchingConfig,
-        matcher: SuperGlueMatcher,
+        matcher: Matcher,
         stopwatch: Stopwatch,
         tell: Callable[[str], None],
     ) -> None:
@@ -166,7 +166,7 @@ class Matching:
         )
 
     def once(
-        self, headers: Sequence[Header], images: Sequence[GreyImage], extractor: SuperPointExtractor
+        self, headers: Sequence[Header], images: Sequence[GreyImage], extractor: Extractor
     ) -> MatchesMessage:
         """Match two images, apart from the sequence."""
         tensors = extractor.extract_tensors(images)
@@ -176,9 +176,7 @@ class Matching:
         best, matches = self._best(pair, self._match([pair])[0], turned1)
         return self._result(*best, matches).matches
 
-    def add_template(
-        self, header: Header, image: GreyImage, extractor: SuperPointExtractor
-    ) -> None:
+    def add_template(self, header: Header, image: GreyImage, extractor: Extractor) -> None:
         """Store a reference image.
 
         Raises:
@@ -190,7 +188,7 @@ class Matching:
         others = tuple(self._turned(header, image, extractor))
         self.templates.add(_view(header, tensors, others))
 
-    def add_template_folder(self, folder: str, extractor: SuperPointExtractor) -> None:
+    def add_template_folder(self, folder: str, extractor: Extractor) -> None:
         """Store the images of a folder, each under its file name as frame_id.
 
         Raises:
@@ -206,7 +204,7 @@ class Matching:
             self.add_template(Header(frame_id=file.name), read_image(file), extractor)
 
     def _turned(
-        self, header: Header, image: GreyImage, extractor: SuperPointExtractor
+        self, header: Header, image: GreyImage, extractor: Extractor
     ) -> Iterator[View[Origin]]:
         """The views of an image in its other rotations, where those count, when asked for."""
         if not self._config.any_rotation:

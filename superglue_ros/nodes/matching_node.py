@@ -12,15 +12,16 @@ from rclpy.task import Future
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from superglue_ros.config import MatchingNodeConfig, SuperGlueConfig, SuperPointConfig
+from superglue_ros.config import MatchingNodeConfig, Settings
 from superglue_ros.errors import DeviceError, InputError
 from superglue_ros.image_decoding import image_decoder
-from superglue_ros.inference import SuperGlueMatcher, SuperPointExtractor
+from superglue_ros.inference import Extractor, Matcher, registry
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.msg import AssignmentMatrix as AssignmentMatrixMessage
 from superglue_ros.msg import Matches as MatchesMessage
 from superglue_ros.nodes.matching import Matching
 from superglue_ros.nodes.network_node import NetworkNode
+from superglue_ros.nodes.networks import check_choice
 from superglue_ros.srv import MatchImages, SetTemplate
 
 Config = TypeVar("Config", bound=MatchingNodeConfig)
@@ -36,8 +37,8 @@ class MatchingNode(NetworkNode[Config]):
     def __init__(self, **node_options: Any) -> None:
         """Declare the parameters and offer the services; see `FrameNode`."""
         super().__init__(**node_options)
-        self._matcher: SuperGlueMatcher | None = None
-        self._extractor: SuperPointExtractor | None = None
+        self._matcher: Matcher | None = None
+        self._extractor: Extractor | None = None
         self._matching: Matching | None = None
         self._matches_output: Publisher | None = None
         self._assignment_output: Publisher | None = None
@@ -51,16 +52,16 @@ class MatchingNode(NetworkNode[Config]):
         ):
             self.create_service(service_type, name, callback, callback_group=group)
 
-    def extractor_config(self) -> SuperPointConfig:
-        """How SuperPoint is to be set up."""
+    def extractor_config(self) -> Settings:
+        """How the extractor is to be set up."""
         raise NotImplementedError
 
-    def matcher_config(self) -> SuperGlueConfig:
-        """How SuperGlue is to be set up."""
+    def matcher_config(self) -> Settings:
+        """How the matcher is to be set up."""
         raise NotImplementedError
 
     @property
-    def matcher(self) -> SuperGlueMatcher:
+    def matcher(self) -> Matcher:
         """The matcher of a configured node."""
         assert self._matcher is not None
         return self._matcher
@@ -72,19 +73,22 @@ class MatchingNode(NetworkNode[Config]):
         return self._matching
 
     @property
-    def extractor(self) -> SuperPointExtractor:
+    def extractor(self) -> Extractor:
         """The extractor, loaded when it is first asked for."""
         if self._extractor is None:
-            self._extractor = SuperPointExtractor(self.extractor_config())
-            self._extractor.warm_up()
+            extractor = registry.make_extractor(self.extractor_config())
+            registry.check_weights(extractor, self.matcher)
+            extractor.warm_up()
+            self._extractor = extractor
             self.get_logger().info(
                 f"{self._extractor.name} on {self._extractor.device} by {self._extractor.engine}"
             )
         return self._extractor
 
     def load_networks(self) -> None:
-        """Load SuperGlue, and the reference images of mode template."""
-        self._matcher = SuperGlueMatcher(self.matcher_config())
+        """Load the matcher, and the reference images of mode template."""
+        check_choice(self.config)
+        self._matcher = registry.make_matcher(self.matcher_config())
         self._matcher.warm_up()
         self.get_logger().info(
             f"{self._matcher.name} on {self._matcher.device} by {self._matcher.engine}"
@@ -106,7 +110,10 @@ class MatchingNode(NetworkNode[Config]):
 
     def networks(self) -> dict[str, tuple[str, str]]:
         """For each network that is loaded its weights and their licence."""
-        loaded = {"SuperPoint": self._extractor, "SuperGlue": self._matcher}
+        loaded = {
+            registry.EXTRACTORS[self.config.extractor].title: self._extractor,
+            registry.MATCHERS[self.config.matcher].title: self._matcher,
+        }
         return {name: (one.name, one.licence) for name, one in loaded.items() if one is not None}
 
     def create_outputs(self) -> None:

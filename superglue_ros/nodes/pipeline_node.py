@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from superglue_ros.config import PipelineNodeConfig, SuperGlueConfig, SuperPointConfig
+from superglue_ros.config import PipelineNodeConfig, Settings
 from superglue_ros.nodes.frame_node import Messages
 from superglue_ros.nodes.image_source import ImageSource
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.matching_node import MatchingNode
+from superglue_ros.nodes.networks import extractor_config, matcher_config
 from superglue_ros.nodes.runner import run_node
 
 
@@ -29,13 +30,13 @@ class PipelineNode(MatchingNode[PipelineNodeConfig]):
         assert self._source is not None
         return self._source
 
-    def extractor_config(self) -> SuperPointConfig:
-        """The node's settings for SuperPoint."""
-        return self.config.part(SuperPointConfig, weights=self.config.superpoint_weights)
+    def extractor_config(self) -> Settings:
+        """The node's settings for the extractor."""
+        return extractor_config(self.config, self.config.superpoint_weights)
 
-    def matcher_config(self) -> SuperGlueConfig:
-        """The node's settings for SuperGlue."""
-        return self.config.part(SuperGlueConfig, weights=self.config.superglue_weights)
+    def matcher_config(self) -> Settings:
+        """The node's settings for the matcher."""
+        return matcher_config(self.config, self.config.superglue_weights)
 
     def load_networks(self) -> None:
         """Load both networks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from superglue_ros.config import SuperGlueConfig, SuperGlueNodeConfig, SuperPointConfig
+from superglue_ros.config import Settings, SuperGlueNodeConfig
 from superglue_ros.inference.tensors import FeatureTensors
 from superglue_ros.messages import patches_problem
 from superglue_ros.msg import Features as FeaturesMessage
@@ -12,6 +12,7 @@ from superglue_ros.nodes.conversions import features_from_message
 from superglue_ros.nodes.frame_node import Messages
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.matching_node import MatchingNode
+from superglue_ros.nodes.networks import extractor_config, matcher_config
 from superglue_ros.nodes.runner import run_node
 
 
@@ -27,13 +28,13 @@ class SuperGlueNode(MatchingNode[SuperGlueNodeConfig]):
         self._keypoint_limit: int | None = None
         self._largest_count = 0
 
-    def extractor_config(self) -> SuperPointConfig:
-        """SuperPoint as it is by default, for reference images and the service."""
-        return self.config.part(SuperPointConfig, weights=self.config.superpoint_weights)
+    def extractor_config(self) -> Settings:
+        """The extractor as it is by default, for reference images and the service."""
+        return extractor_config(self.config, self.config.superpoint_weights)
 
-    def matcher_config(self) -> SuperGlueConfig:
+    def matcher_config(self) -> Settings:
         """The node's own settings."""
-        return self.config
+        return matcher_config(self.config, self.config.weights)
 
     def streams(self) -> list[Stream]:
         """`features`, or `left/features` and `right/features`."""

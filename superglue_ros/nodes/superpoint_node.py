@@ -1,4 +1,4 @@
-"""superpoint_node: images in, SuperPoint features out."""
+"""superpoint_node: images in, features of SuperPoint or another extractor out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any
 
 from rclpy.publisher import Publisher
 
-from superglue_ros.config import SuperPointNodeConfig
-from superglue_ros.inference import SuperPointExtractor
+from superglue_ros.config import Settings, SuperPointNodeConfig
+from superglue_ros.inference import Extractor, registry
 from superglue_ros.msg import Features as FeaturesMessage
 from superglue_ros.nodes.conversions import features_to_message
 from superglue_ros.nodes.frame_node import Messages
 from superglue_ros.nodes.image_source import ImageSource
 from superglue_ros.nodes.inputs import Stream
 from superglue_ros.nodes.network_node import NetworkNode
+from superglue_ros.nodes.networks import extractor_config
 from superglue_ros.nodes.runner import run_node
 
 
@@ -26,12 +27,12 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
     def __init__(self, **node_options: Any) -> None:
         """Declare the parameters; see `FrameNode`."""
         super().__init__(**node_options)
-        self._extractor: SuperPointExtractor | None = None
+        self._extractor: Extractor | None = None
         self._source: ImageSource | None = None
         self._features_outputs: list[Publisher] = []
 
     @property
-    def extractor(self) -> SuperPointExtractor:
+    def extractor(self) -> Extractor:
         """The extractor of a configured node."""
         assert self._extractor is not None
         return self._extractor
@@ -42,10 +43,14 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
         assert self._source is not None
         return self._source
 
+    def extractor_config(self) -> Settings:
+        """The node's settings for the extractor."""
+        return extractor_config(self.config, self.config.weights)
+
     def load_networks(self) -> None:
-        """Load SuperPoint."""
+        """Load the extractor."""
         self._source = ImageSource(self.config, self.concerns, stereo=self.config.mode == "stereo")
-        self._extractor = SuperPointExtractor(self.config)
+        self._extractor = registry.make_extractor(self.extractor_config())
         self._extractor.warm_up()
         self.get_logger().info(
             f"{self._extractor.name} on {self._extractor.device} by {self._extractor.engine}, "
@@ -53,13 +58,14 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
         )
 
     def release_networks(self) -> None:
-        """Let go of SuperPoint."""
+        """Let go of the extractor."""
         self._extractor = None
 
     def networks(self) -> dict[str, tuple[str, str]]:
         """For each network that is loaded its weights and their licence."""
         loaded = self._extractor
-        return {} if loaded is None else {"SuperPoint": (loaded.name, loaded.licence)}
+        title = registry.EXTRACTORS[self.config.extractor].title
+        return {} if loaded is None else {title: (loaded.name, loaded.licence)}
 
     def create_outputs(self) -> None:
         """Create a publisher for each camera."""
@@ -74,7 +80,7 @@ class SuperPointNode(NetworkNode[SuperPointNodeConfig]):
     def apply_settings(self) -> None:
         """Take over live settings that have changed, with the next frame."""
         if self._extractor is not None:
-            self._extractor.config = self.config
+            self._extractor.config = self.extractor_config()
         if self._source is not None:
             self._source.use(self.config)
 
