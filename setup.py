@@ -34,7 +34,10 @@ setup(
         "dev": [*requirements("test"), *requirements("optional"), *requirements("lint")],
     },
     packages=find_packages(include=["superglue_ros", "superglue_ros.*"]),
-    package_data={"superglue_ros": ["py.typed"], "superglue_ros.weights": ["*.safetensors", "*.md"]},
+    package_data={
+        "superglue_ros": ["py.typed"],
+        "superglue_ros.weights": ["*.safetensors", "*.md"],
+    },
     data_files=[
         ("share/superglue_ros", ["package.xml"]),
         ("share/superglue_ros/msg", [f"msg/{path.name}" for path in (ROOT / "msg").glob("*.msg")]),
