@@ -185,6 +185,17 @@ def test_a_frame_that_comes_twice_is_refused() -> None:
         sequence.see(1, "abc")
 
 
+def test_another_frame_under_the_stamp_of_an_earlier_one_is_refused_and_survived() -> None:
+    """A late image may bear the stamp of one that was matched long ago."""
+    sequence = Sequence()
+    sequence.start("abcdef")
+    sequence.see(1, "abcdef")
+    sequence.frames[0] = list("abc")  # another image, of which fewer points were found
+    with pytest.raises(InputError, match="two frames have the stamp 0.000 s, one with 6"):
+        sequence.see(2, "abcdef", matched_to=0)
+    assert len(sequence.see(3, "abcdef", matched_to=1).ids) == 6
+
+
 def test_memory_is_bounded() -> None:
     sequence = Sequence(max_gap_frames=2)
     frames = itertools.cycle(["abcd", "efgh", "ijkl"])

@@ -120,7 +120,8 @@ class Tracker:
             them, all tracks end and new ones begin.
 
         Raises:
-            InputError: The new frame is not newer than the last one.
+            InputError: The new frame is not newer than the last one, or the earlier frame is not
+                the one that was seen under its stamp.
         """
         stamp0, stamp1 = stamps_sec
         ended: list[Ids] = []
@@ -131,6 +132,12 @@ class Tracker:
             raise InputError(
                 f"a frame of {stamp1:.3f} s comes after one of {self._last_sec:.3f} s: tracks need "
                 "each frame once and in order (mode sequential or keyframe)"
+            )
+        known = self._frames.get(stamp0)
+        if known is not None and len(known.ids) != len(points0):
+            raise InputError(
+                f"two frames have the stamp {stamp0:.3f} s, one with {len(known.ids)} keypoints and "
+                f"one with {len(points0)}: tracks need a stamp of its own for each frame"
             )
         index0, index1 = pairs.T
         if stamp0 not in self._frames:
