@@ -49,8 +49,8 @@ def test_features_are_in_pixels_of_the_image_with_unit_descriptors(
     features = extractor.extract(make_image(*shape))
     assert len(features) > 20
     assert features.image_size == shape[::-1]
-    assert (features.keypoints >= 4).all()
-    assert (features.keypoints <= np.array(shape[::-1]) - 5).all()
+    assert (features.keypoints >= 3).all()  # a pixel inside the border, moved by less than one
+    assert (features.keypoints <= np.array(shape[::-1]) - 4).all()
     assert (np.diff(features.scores) <= 0).all()
     np.testing.assert_allclose(np.linalg.norm(features.descriptors, axis=1), 1, atol=1e-5)
     for array in (features.keypoints, features.scores, features.descriptors):
@@ -199,7 +199,8 @@ def test_keypoints_are_taken_where_the_mask_is_not_0(
     (masked,) = extractor.extract_tensors([image], [mask])
     assert (mask[pixels_of(free)] == 0).any()
     assert (mask[pixels_of(masked)] > 0).all()
-    assert len(masked) >= (mask[pixels_of(free)] > 0).sum()
+    kept = 1.0 if resize == 0 else 0.8  # a reduced mask leaves out what lies on its edges
+    assert len(masked) >= kept * (mask[pixels_of(free)] > 0).sum()
     pair = extractor.extract_tensors([image, image], [mask, None])
     assert [len(found) for found in pair] == [len(masked), len(free)]
 
