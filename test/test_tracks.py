@@ -191,7 +191,7 @@ def test_another_frame_under_the_stamp_of_an_earlier_one_is_refused_and_survived
     sequence.start("abcdef")
     sequence.see(1, "abcdef")
     sequence.frames[0] = list("abc")  # another image, of which fewer points were found
-    with pytest.raises(InputError, match="two frames have the stamp 0.000 s, one with 6"):
+    with pytest.raises(InputError, match=r"two frames have stamp 0\.000 s, one with 6"):
         sequence.see(2, "abcdef", matched_to=0)
     assert len(sequence.see(3, "abcdef", matched_to=1).ids) == 6
 

@@ -136,7 +136,7 @@ class Tracker:
         known = self._frames.get(stamp0)
         if known is not None and len(known.ids) != len(points0):
             raise InputError(
-                f"two frames have the stamp {stamp0:.3f} s, one with {len(known.ids)} keypoints and "
+                f"two frames have stamp {stamp0:.3f} s, one with {len(known.ids)} keypoints and "
                 f"one with {len(points0)}: tracks need a stamp of its own for each frame"
             )
         index0, index1 = pairs.T
