@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -198,3 +199,134 @@ def test_the_depths_of_a_real_pair_are_its_true_ones() -> None:
     assert len(errors) > 150
     assert np.median(errors) < 0.01
     assert (errors < 0.05).mean() > 0.8
+
+
+def projecting_pair(left: tuple[float, ...], right: tuple[float, ...]) -> StereoCamera:
+    """Rectified cameras by fx, fy, cx, cy, Tx, Ty of their P."""
+    cameras = []
+    for fx, fy, cx, cy, tx, ty in (left, right):
+        projection = np.array([[fx, 0, cx, tx], [0, fy, cy, ty], [0, 0, 1, 0]])
+        cameras.append(Camera(projection[:, :3], np.zeros(0), "", np.eye(3), projection))
+    return StereoCamera(*cameras)
+
+
+KITTI_COLOUR = (721.5, 721.5, 609.6, 172.9, 45.0, 0.0), (721.5, 721.5, 609.6, 172.9, -340.0, 0.0)
+HALF_SIZE = (500, 500, 320, 240, 0, 0), (250, 250, 160, 120, -25, 0)
+TWO_FOCI = (635.6, 635.6, 414.7, 292.3, 0, 0), (639.7, 641.0, 388.9, 290.1, -63.97, 0)
+ASKEW = (700, 700, 600, 170, 0, 0), (700, 700, 600, 170, -350, 1.75)
+
+
+@pytest.mark.parametrize("projections", [KITTI_COLOUR, HALF_SIZE, TWO_FOCI, ASKEW])
+def test_each_camera_has_its_own_projection_and_place(
+    projections: tuple[tuple[float, ...], tuple[float, ...]],
+) -> None:
+    """What both P make of points of the frame they are calibrated to is triangulated exactly."""
+    pair = projecting_pair(*projections)
+    left_m, right_m = (
+        np.array([one.projection[0, 3] / one.projection[0, 0], one.projection[1, 3] / 700.0, 0])
+        for one in (pair.left, pair.right)
+    )
+    space = points_ahead() * [1, 1, 3]
+    seen = [
+        (np.column_stack([space, np.ones(len(space))]) @ one.projection.T)
+        for one in (pair.left, pair.right)
+    ]
+    left, right = (one[:, :2] / one[:, 2:] for one in seen)
+    found = pair.triangulate(left, right, StereoConfig())
+    assert pair.baseline == pytest.approx(left_m[0] - right_m[0])
+    assert found.inliers.all()
+    np.testing.assert_allclose(found.row_errors_px, 0, atol=1e-9)
+    np.testing.assert_allclose(found.positions, space + left_m, atol=1e-9)
+    np.testing.assert_allclose(pair.translation, right_m - left_m, atol=1e-12)
+
+
+def test_the_baseline_of_kitti_colour_cameras_counts_from_the_left_colour_one() -> None:
+    pair = projecting_pair(*KITTI_COLOUR)
+    found = pair.triangulate(np.array([[609.6, 172.9]]), np.array([[589.6, 172.9]]), StereoConfig())
+    np.testing.assert_allclose(found.positions, [[0, 0, 385 / 20]], atol=1e-9)
+
+
+def test_rows_are_compared_in_pixels_of_the_coarser_image() -> None:
+    pair = projecting_pair(*HALF_SIZE)
+    left, right = np.array([[320.0, 240.0]]), np.array([[150.0, 122.0]])
+    assert pair.triangulate(left, right, StereoConfig()).row_errors_px.tolist() == [2.0]
+
+
+def test_cameras_one_above_the_other_are_refused_with_both_values() -> None:
+    with pytest.raises(InputError, match=r"one above the other.*left Ty/fy 0 m, right -0.5 m"):
+        projecting_pair((700, 700, 600, 170, 0, 0), (700, 700, 600, 170, -70, -350))
+
+
+def info(model: str = "plumb_bob", d: tuple[float, ...] = (), **more: object) -> SimpleNamespace:
+    fields = {
+        "width": 1280,
+        "height": 960,
+        "distortion_model": model,
+        "d": d,
+        "k": (500, 0, 640, 0, 510, 480, 0, 0, 1),
+        "r": np.eye(3).ravel(),
+        "p": (480, 0, 630, -48, 0, 490, 470, 0, 0, 0, 1, 0),
+        "binning_x": 0,
+        "binning_y": 0,
+        "roi": SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0),
+    }
+    return SimpleNamespace(**(fields | more))
+
+
+ORBBEC = (-0.0306, 0.0352, -0.00013, -0.00014, -0.01204)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "taken_as", "used"),
+    [
+        ("plumb_bob", (*ORBBEC, 0, 0, 0), "plumb_bob", (*ORBBEC, 0, 0, 0)),
+        ("plumb_bob", (*ORBBEC, 0), "plumb_bob", ORBBEC),
+        ("plumb_bob", (*ORBBEC, 0.1, 0.2, 0.3), "plumb_bob", (*ORBBEC, 0.1, 0.2, 0.3)),
+        ("rational_polynomial", ORBBEC, "rational_polynomial", ORBBEC),
+        ("equidistant", (0.01, 0.002, 0, 0, 0), FISHEYE, (0.01, 0.002, 0, 0)),
+        ("fisheye", (0.01, 0.002, 0, 0), FISHEYE, (0.01, 0.002, 0, 0)),
+        ("Kannala-Brandt4", (0.01, 0.002, 0, 0.1), FISHEYE, (0.01, 0.002, 0, 0.1)),
+        ("", (0, 0, 0, 0, 0), "", ()),
+        ("none", (), "", ()),
+        ("None", (0, 0, 0, 0), "", ()),
+        ("radtan", (0.1, 0.2, 0, 0), "plumb_bob", (0.1, 0.2, 0, 0)),
+    ],
+)
+def test_calibrations_of_drivers_are_taken_for_what_they_are(
+    model: str, given: tuple[float, ...], taken_as: str, used: tuple[float, ...]
+) -> None:
+    camera = Camera.from_info(info(model, given), rectified=False)
+    assert (camera.distortion_model, tuple(camera.distortion)) == (taken_as, used)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        ("equidistant", (0.1, 0, 0, 0, 0.1), "has 4 coefficients, got 5"),
+        ("plumb_bob", (0.1, 0.2, 0.3), "got 3"),
+        ("", (0.1, 0, 0, 0, 0), "must name their model"),
+        ("double_sphere", (0, 0), "'double_sphere' is unknown"),
+    ],
+)
+def test_distortion_that_means_nothing_known_is_refused(
+    model: str, given: tuple[float, ...], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        Camera.from_info(info(model, given), rectified=False)
+
+
+def test_binning_and_region_of_interest_are_applied_as_image_geometry_does() -> None:
+    """Expected: image_geometry's fromCameraInfo, which subtracts the offset, then divides."""
+    roi = SimpleNamespace(x_offset=320, y_offset=240, width=640, height=480)
+    message = info(binning_x=2, binning_y=4, roi=roi)
+    camera = Camera.from_info(message, rectified=False, image_size=(320, 120))
+    assert camera.matrix.tolist() == [[250, 0, 160], [0, 127.5, 60], [0, 0, 1]]
+    assert camera.projection.tolist() == [[240, 0, 155, -24], [0, 122.5, 57.5, 0], [0, 0, 1, 0]]
+    with pytest.raises(InputError, match=r"is of 320x120 pixels .of 1280x960, binning and ROI"):
+        Camera.from_info(message, rectified=False, image_size=(640, 480))
+
+
+def test_binning_of_images_that_have_all_pixels_changes_nothing() -> None:
+    message = info(binning_x=2, binning_y=2)
+    camera = Camera.from_info(message, rectified=False, image_size=(1280, 960))
+    assert camera.matrix[0].tolist() == [500, 0, 640]

@@ -9,7 +9,7 @@ import numpy as np
 
 from superglue_ros.config import GeometryConfig, StereoConfig
 from superglue_ros.errors import InputError
-from superglue_ros.geometry.cameras import Camera, Matrix, Points
+from superglue_ros.geometry.cameras import Camera, Matrix, Points, bearings
 from superglue_ros.geometry.two_view_geometry import Case, Flags, Scale, TwoViewGeometry
 from superglue_ros.geometry.two_view_models import (
     Pose,
@@ -18,6 +18,9 @@ from superglue_ros.geometry.two_view_models import (
     fundamental_matrix,
     sampson_errors,
 )
+
+_MOST_ASIDE = 0.05
+"""Share of the baseline by which one camera may stand above the other: real calibrations do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class StereoPoints:
         positions: (K, 3) metres in the frame of the rectified left camera, x to the right, y down,
             z forward; NaN where a match is no inlier.
         inliers: (K,) bool: on one row, and nearer than infinity.
-        row_errors_px: (K,) distances between the rows of the two points in pixels.
+        row_errors_px: (K,) distances between the rows of the two points, in pixels of the coarser of
+            the rectified images.
     """
 
     positions: Points
@@ -42,7 +46,8 @@ class StereoCamera:
 
     Attributes:
         left: Calibration of the left camera.
-        right: That of the right one; the last column of its projection holds the baseline.
+        right: That of the right one. The two projections may differ in focal length, principal
+            point and image size; their last columns hold the baseline.
         rectified: Whether the images come rectified; else their points are rectified here.
     """
 
@@ -52,29 +57,47 @@ class StereoCamera:
 
     def __post_init__(self) -> None:
         """Check that the projections are those of a stereo pair."""
-        if self.focal_length_px <= 0 or self.baseline <= 0:
+        for side, camera in (("left", self.left), ("right", self.right)):
+            focal_lengths = camera.projection[0, 0], camera.projection[1, 1]
+            if min(focal_lengths) <= 0:
+                raise InputError(
+                    f"P of the {side} camera_info gives focal lengths of {focal_lengths[0]:g} and "
+                    f"{focal_lengths[1]:g} px; is it that of a calibrated stereo pair?"
+                )
+        left_m, right_m = self._offsets
+        if self.baseline <= 0:
             raise InputError(
-                f"the projections give a focal length of {self.focal_length_px:g} px and a "
-                f"baseline of {self.baseline:g} m; is P of the right camera_info that of a "
-                "calibrated stereo pair, and are left and right the right way round?"
+                f"the projections give a baseline of {self.baseline:g} m (left Tx/fx "
+                f"{left_m[0]:g} m, right {right_m[0]:g} m); is P of the right camera_info that of "
+                "a calibrated stereo pair, and are left and right the right way round?"
+            )
+        if abs(left_m[1] - right_m[1]) > _MOST_ASIDE * self.baseline:
+            raise InputError(
+                f"the projections set the cameras {abs(left_m[1] - right_m[1]):g} m one above the "
+                f"other (left Ty/fy {left_m[1]:g} m, right {right_m[1]:g} m) at a baseline of "
+                f"{self.baseline:g} m; their images must be rectified side by side"
             )
 
     @property
-    def focal_length_px(self) -> float:
-        """Focal length of the rectified images."""
-        return float(self.right.projection[0, 0])
+    def baseline(self) -> float:
+        """Distance between the cameras in metres: Tx/fx of the left P less that of the right."""
+        left_m, right_m = self._offsets
+        return left_m[0] - right_m[0]
 
     @property
-    def baseline(self) -> float:
-        """Distance between the cameras in metres."""
-        if self.focal_length_px <= 0:
-            return 0.0
-        return float(-self.right.projection[0, 3] / self.focal_length_px)
+    def _offsets(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(Tx/fx, Ty/fy) of both P in metres: where the camera that both are calibrated to is."""
+        left, right = (
+            (float(p[0, 3] / p[0, 0]), float(p[1, 3] / p[1, 1]))
+            for p in (self.left.projection, self.right.projection)
+        )
+        return left, right
 
     @property
     def translation(self) -> Matrix:
         """(3,) metres: t of the pose that maps the left camera's points to the right camera's."""
-        return np.array([-self.baseline, 0.0, 0.0])
+        left_m, right_m = self._offsets
+        return np.array([-self.baseline, right_m[1] - left_m[1], 0.0])
 
     @property
     def pose(self) -> Pose:
@@ -92,17 +115,33 @@ class StereoCamera:
         """
         if not self.rectified:
             left, right = self.left.rectify(left), self.right.rectify(right)
-        (fx, _, cx), (_, fy, cy), _ = self.left.projection[:, :3].tolist()
-        right_cx = float(self.right.projection[0, 2])
-        disparities = (left[:, 0] - cx) - (right[:, 0] - right_cx)
-        row_errors = np.abs(left[:, 1] - right[:, 1])
+        (scale_left, centre_left), (scale_right, centre_right) = self._to_coarser
+        differences = (left - centre_left) * scale_left - (right - centre_right) * scale_right
+        disparities = differences[:, 0]
+        focal_x, focal_y = self._focal_lengths_px
+        slope = self.translation[1] / self.translation[0] * focal_y / focal_x
+        row_errors = np.abs(differences[:, 1] - slope * disparities)
         inliers = (disparities >= config.min_disparity_px) & (
             row_errors <= config.max_epipolar_error_px
         )
         depths = np.full(len(left), np.nan)
-        depths[inliers] = fx * self.baseline / disparities[inliers]
-        sideways = (left - np.array([cx, cy])) / np.array([fx, fy]) * depths[:, None]
-        return StereoPoints(np.column_stack([sideways, depths]), inliers, row_errors)
+        depths[inliers] = focal_x * self.baseline / disparities[inliers]
+        rays = bearings(left, self.left.projection[:, :3])
+        return StereoPoints(rays * depths[:, None], inliers, row_errors)
+
+    @property
+    def _focal_lengths_px(self) -> Matrix:
+        """(2,) in x and y of the coarser camera, in whose pixels matches are judged."""
+        diagonals = [np.diag(camera.projection)[:2] for camera in (self.left, self.right)]
+        return np.asarray(np.min(diagonals, axis=0))
+
+    @property
+    def _to_coarser(self) -> list[tuple[Matrix, Matrix]]:
+        """Of left and right: (2,) scale to the pixels of the coarser camera, and centre."""
+        return [
+            (self._focal_lengths_px / np.diag(one.projection)[:2], one.projection[:2, 2])
+            for one in (self.left, self.right)
+        ]
 
 
 def stereo_geometry(
@@ -137,7 +176,7 @@ def stereo_geometry(
         nowhere = StereoPoints(none, nothing.inliers, points.row_errors_px)
         return dataclasses.replace(nothing, case=Case.NO_CONSENSUS), nowhere
     rotation, translation = stereo.pose
-    essential = essential_matrix(rotation, translation / stereo.baseline)
+    essential = essential_matrix(rotation, translation / np.linalg.norm(translation))
     fundamental = fundamental_matrix(essential, stereo.left.matrix, stereo.right.matrix)
     ideal = stereo.left.undistort(left), stereo.right.undistort(right)
     errors = sampson_errors(fundamental, *ideal)
