@@ -17,6 +17,8 @@ class Drop(str, Enum):
     INTERNAL_ERROR = "internal error"
     NEWER_FRAME = "a newer frame came first"
     NO_PARTNER = "no partner"
+    REPEATED_STAMP = "stamp is that of another message"
+    ZERO_STAMP = "stamp is 0"
 
     def __str__(self) -> str:
         """The reason in words."""

@@ -2,19 +2,67 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from superglue_ros.config import SyncConfig
+from superglue_ros.drops import Drop
 from superglue_ros.partners import RESET_SEC
-from superglue_ros.synchroniser import NANOSECONDS, Synchronisers, stamp_nanoseconds
+from superglue_ros.synchroniser import (
+    BUILT_IN,
+    NANOSECONDS,
+    Synchronisers,
+    stamp_nanoseconds,
+)
 
 RECENT = 5
 UNLIMITED = 10**6
 UNSETTLED = 1000
 """Messages after stamps jumped back during which some inputs may not have come to the jump yet."""
+
+REMEDY = "let the driver stamp them, or set sync_by to arrival to pair by when messages came"
+
+
+class StampCheck:
+    """Finds the stamps of one input that do not tell when its messages are from.
+
+    A message that is there twice costs its copy; where most stamps repeat, of a driver that counts
+    whole seconds say, the first of each is as good as any, and none of them is taken.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first message."""
+        self._last_ns: int | None = None
+        self._repeats: deque[bool] = deque(maxlen=2 * RECENT)
+
+    def fault(self, message: Any) -> Drop | None:
+        """Why the stamp of the next message says nothing; None where it does."""
+        stamp = stamp_nanoseconds(message)
+        last, self._last_ns = self._last_ns, stamp
+        if stamp == 0:
+            return Drop.ZERO_STAMP
+        mostly = len(self._repeats) > 2 and 2 * sum(self._repeats) > len(self._repeats)
+        self._repeats.append(stamp == last)
+        return Drop.REPEATED_STAMP if stamp == last or mostly else None
+
+
+class _Stamp(NamedTuple):
+    sec: int
+    nanosec: int
+
+
+class _Header(NamedTuple):
+    stamp: _Stamp
+
+
+class _Arrival(NamedTuple):
+    """A message under the time at which it came."""
+
+    header: _Header
+    message: Any
 
 
 class Joining:
@@ -28,6 +76,7 @@ class Joining:
         count: The number of inputs.
         on_joined: Called with one message of each input.
         on_reset: Called where stamps jump back.
+        arrival_ns: When a message came, for joining by that.
 
     Attributes:
         joined: How many times it has joined messages.
@@ -41,9 +90,15 @@ class Joining:
         count: int,
         on_joined: Callable[..., None],
         on_reset: Callable[[], None],
+        arrival_ns: Callable[[Any], int] = lambda message: time.monotonic_ns(),
     ) -> None:
         """Start with nothing waiting."""
-        self._library = library
+        self._by_arrival = config.sync_by == "arrival"
+        # message_filters takes no stamps but those of real messages
+        self._library = BUILT_IN if self._by_arrival else library
+        self._arrival_ns = arrival_ns
+        self._checks = [StampCheck() for _ in range(count)]
+        self._refused: list[Counter[Drop]] = [Counter() for _ in range(count)]
         self._config = config
         self._queue_size = queue_size
         self._on_joined = on_joined
@@ -56,8 +111,23 @@ class Joining:
         self._joined_before_reset = -1
         self._start()
 
-    def add(self, index: int, message: Any) -> None:
-        """Take a message of one input."""
+    def add(self, index: int, message: Any) -> Drop | None:
+        """Take a message of one input; returns why it is refused, None where it is not.
+
+        What has a stamp without meaning is refused: its partner could be any.
+        """
+        if self._by_arrival:
+            when = _Header(_Stamp(*divmod(self._arrival_ns(message), NANOSECONDS)))
+            message = _Arrival(when, message)
+        else:
+            fault = self._checks[index].fault(message)
+            if fault is not None:
+                self._refused[index][fault] += 1
+                return fault
+        self._take(index, message)
+        return None
+
+    def _take(self, index: int, message: Any) -> None:
         stamp = stamp_nanoseconds(message)
         recent = self._recent[index]
         if recent and stamp < max(recent) - RESET_SEC * NANOSECONDS:
@@ -77,6 +147,10 @@ class Joining:
         """Messages of one input that will not find their partners any more."""
         return self._added[index] - self.joined - len(self._synchroniser.queues[index])
 
+    def refused(self, index: int) -> Counter[Drop]:
+        """Messages of one input that were refused, by reason."""
+        return self._refused[index]
+
     def waiting(self, index: int) -> int:
         """Messages of one input that wait for their partners."""
         return len(self._synchroniser.queues[index])
@@ -84,11 +158,13 @@ class Joining:
     def problem(self) -> str:
         """Why nothing is joined; empty while an input is silent."""
         if not all(self._recent):
-            return ""
+            refused = sum(self._refused, Counter())
+            return f"{without_meaning(refused)}: {REMEDY}" if refused else ""
         gap = min(max(stamps) - min(stamps) for stamps in product(*self._recent))
         slop_sec = 0.0 if self._config.exact_sync else self._config.sync_slop_sec
+        what = "arrivals" if self._by_arrival else "stamps"
         return (
-            f"never synchronised: stamps differ by {gap / 1e6:.3g} ms or more, "
+            f"never synchronised: {what} differ by {gap / 1e6:.3g} ms or more, "
             f"allowed are {slop_sec * 1e3:g} ms"
         )
 
@@ -156,4 +232,10 @@ class Joining:
         # counted here, they are out of them whenever the counts are read.
         self.joined += 1
         self._met = [stamp_nanoseconds(message) for message in messages]
-        self._on_joined(*messages)
+        self._on_joined(*(one.message for one in messages) if self._by_arrival else messages)
+
+
+def without_meaning(faults: Counter[Drop]) -> str:
+    """In words that stamps say nothing, by `StampCheck`'s faults and how many have them."""
+    counts = ", ".join(f"of {number} the {fault}" for fault, number in faults.most_common())
+    return f"stamps do not tell which messages belong together ({counts})"

@@ -98,14 +98,15 @@ class Synchronisers(NamedTuple):
     ApproximateTimeSynchronizer: type
 
 
+BUILT_IN = Synchronisers("built-in", SimpleFilter, TimeSynchronizer, ApproximateTimeSynchronizer)
+
+
 def synchronisers() -> Synchronisers:
     """The synchronisers of this installation."""
     try:
         import message_filters
     except ImportError:
-        return Synchronisers(
-            "built-in", SimpleFilter, TimeSynchronizer, ApproximateTimeSynchronizer
-        )
+        return BUILT_IN
     return Synchronisers(
         "message_filters",
         message_filters.SimpleFilter,

@@ -14,6 +14,7 @@ pytest.importorskip("std_msgs.msg", reason="message_filters takes the stamps of 
 from test_synchroniser import LIBRARIES, message_at
 
 from superglue_ros.config import SyncConfig
+from superglue_ros.drops import Drop
 from superglue_ros.joining import UNSETTLED, Joining
 from superglue_ros.synchroniser import NANOSECONDS, Synchronisers, stamp_nanoseconds
 
@@ -99,3 +100,47 @@ def test_a_short_queue_takes_the_new_stamps_after_a_jump() -> None:
         joined = Joined(library, queue_size=2)
         joined.add("L100 L101 L1 R1 L2 R2")
         assert joined.pairs == [(1, 1), (2, 2)]
+
+
+def test_stamps_of_zero_and_repeated_ones_pair_nothing(joined: Joined) -> None:
+    joined.add("L0 R0 L0 R0 L10 L10 R10 R11 L11 L0")
+    assert joined.pairs == [(10, 10), (11, 11)]
+    assert joined.resets == 0
+    assert dict(joined.joining.refused(0)) == {Drop.ZERO_STAMP: 3, Drop.REPEATED_STAMP: 1}
+    assert dict(joined.joining.refused(1)) == {Drop.ZERO_STAMP: 2}
+    assert [joined.joining.unpaired(index) for index in (0, 1)] == [0, 0]
+
+
+def test_an_input_that_counts_whole_seconds_is_not_paired_by_them(joined: Joined) -> None:
+    for second in (10, 11, 12):
+        joined.add(" ".join(5 * [f"L{second} R{second}"]))
+    assert joined.pairs == [(10, 10)]  # nothing is known yet of the first
+    joined.add(" ".join(f"L{20 + 0.1 * n:g} R{20 + 0.1 * n:g}" for n in range(20)))
+    assert joined.pairs[-1] == (21.9, 21.9)
+
+
+def test_stamps_that_say_nothing_are_named_with_the_remedy() -> None:
+    joined = Joined(LIBRARIES["built-in"])
+    joined.add("L0 R0")
+    assert "of 2 the stamp is 0" in joined.joining.problem()
+    assert "sync_by to arrival" in joined.joining.problem()
+
+
+def test_by_arrival_messages_without_stamps_meet_those_that_came_with_them() -> None:
+    now_ns, pairs = 0, []
+    joining = Joining(
+        LIBRARIES["built-in"],
+        SyncConfig(sync_by="arrival"),
+        10,
+        2,
+        lambda left, right: pairs.append((left, right)),
+        lambda: None,
+        arrival_ns=lambda message: now_ns,
+    )
+    for number in range(4):
+        now_ns += 100_000_000
+        if number != 1:  # the left one is lost
+            joining.add(0, f"L{number}")
+        now_ns += 1_000_000
+        joining.add(1, f"R{number}")
+    assert pairs == [("L0", "R0"), ("L2", "R2"), ("L3", "R3")]

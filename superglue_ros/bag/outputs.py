@@ -59,8 +59,8 @@ class Summary:
         dropped: Messages and frames that gave no features, by reason.
         unusable: Why images cannot be used, and how many.
         unpaired: Frames that have no partner, by reason.
-        problems: A line on each part of the input that cannot be read.
-        notes: A line on each thing that was left out and is no fault.
+        problems: A line on each part of the input that cannot be read or used.
+        notes: A line on each thing that was left out and is no fault, or may surprise.
         recorded_sec: Length of the recording.
         elapsed_sec: How long this run took.
     """

@@ -137,8 +137,8 @@ class BagRun:
             )
             for part in _parts(results, matching.frames_at_once):
                 journal.write_part(part, analysis, outputs)
-            summary = _summary(reader, frames, journal, calibration.source)
-            if not summary.frames:
+            summary = _summary(reader, frames, journal, calibration)
+            if not summary.frames and not frames.problems:
                 shutil.rmtree(journal.folder)
                 raise InputError(
                     f"no frame in {self._input} between start and end: {summary.dropped}, "
@@ -213,13 +213,15 @@ class BagRun:
         }
 
 
-def _summary(reader: BagReader, frames: Frames, journal: Journal, calibration: str) -> Summary:
+def _summary(
+    reader: BagReader, frames: Frames, journal: Journal, calibration: Calibration
+) -> Summary:
     counts = journal.counts
     unusable = reasons(counts, "unusable")
     dropped = frames.dropped + Counter({"unusable image": sum(unusable.values())})
     return Summary(
         topics=frames.topics,
-        calibration=calibration,
+        calibration=calibration.source,
         frames=counts["frames"],
         pairs=counts["pairs"],
         mean_keypoints=counts["keypoints"] / max(1, counts["images"]),
@@ -227,8 +229,8 @@ def _summary(reader: BagReader, frames: Frames, journal: Journal, calibration: s
         dropped=dict(dropped),
         unusable=unusable,
         unpaired=reasons(counts, "unpaired"),
-        problems=reader.problems,
-        notes=reader.notes,
+        problems=reader.problems + frames.problems,
+        notes=reader.notes + calibration.notes + frames.notes,
         recorded_sec=(reader.end_ns - reader.start_ns) / NANOSECONDS,
     )
 

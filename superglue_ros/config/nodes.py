@@ -37,6 +37,13 @@ class SyncConfig(Settings):
         minimum=0.0,
         maximum=10.0,
     )
+    sync_by: str = setting(
+        "stamp",
+        "What tells which messages belong together: stamp, or when they came or were recorded "
+        "(arrival), for drivers that do not stamp. By stamp, a message is dropped whose stamp is 0 "
+        "or that of another one of its topic.",
+        choices=("stamp", "arrival"),
+    )
 
 
 @dataclass(frozen=True)

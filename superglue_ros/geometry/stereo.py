@@ -31,8 +31,8 @@ class StereoPoints:
         positions: (K, 3) metres in the frame of the rectified left camera, x to the right, y down,
             z forward; NaN where a match is no inlier.
         inliers: (K,) bool: on one row, and nearer than infinity.
-        row_errors_px: (K,) distances between the rows of the two points, in pixels of the coarser of
-            the rectified images.
+        row_errors_px: (K,) distances between the rows of the two points, in pixels of the coarser
+            of the rectified images.
     """
 
     positions: Points

@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from superglue_ros.config import JoiningConfig, TransportConfig
 from superglue_ros.drops import Drop
-from superglue_ros.joining import Joining
+from superglue_ros.joining import REMEDY, Joining
 from superglue_ros.nodes.arrivals import Arrivals, note_several_publishers
 from superglue_ros.nodes.concerns import Concerns
 from superglue_ros.nodes.inputs import Stream, TopicInput
@@ -66,7 +66,7 @@ class FrameInputs:
             self._joining = Joining(
                 library, sync, queue_size, len(streams), on_frame, self._on_set_back
             )
-            handlers = [functools.partial(self._joining.add, i) for i in range(len(streams))]
+            handlers = [functools.partial(self._join, i) for i in range(len(streams))]
         self._arrivals = [
             Arrivals(stream.full_name(node), tally, concerns, warn) for stream in streams
         ]
@@ -160,6 +160,14 @@ class FrameInputs:
     def _take(self, handler: Callable[[Any], None], index: int, message: Any) -> None:
         if self._arrivals[index].let_through(message, enabled=self.enabled):
             handler(message)
+
+    def _join(self, index: int, message: Any) -> None:
+        assert self._joining is not None
+        fault = self._joining.add(index, message)
+        if fault is not None:
+            self._arrivals[index].refused[fault.count_name] += 1
+            self._tally.drop(fault)
+            self._warn(f"{self._inputs[index].topic}: the {fault}, so not paired by it; {REMEDY}")
 
     def _on_set_back(self) -> None:
         self._warn("stamps jumped back: was a clock set, or does a bag begin anew?")
