@@ -91,13 +91,17 @@ def decode_grey(data: bytes, intensity: Intensity) -> GreyImage | None:
 def decode(data: bytes, flags: int = cv2.IMREAD_GRAYSCALE) -> NDArray[Any] | None:
     """Decode the content of an image file, as grey unless OpenCV's `flags` say otherwise.
 
+    Pixels are as stored, whatever an EXIF orientation says: so are those that others have of the
+    file, and the camera's calibration.
+
     Returns:
         (H, W) or (H, W, C); None where OpenCV cannot decode it.
     """
     quiet = _without_warnings() if data.startswith(_TIFF_STARTS) else nullcontext()
     try:
         with quiet:
-            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)  # type: ignore[no-any-return]
+            stored = flags | cv2.IMREAD_IGNORE_ORIENTATION
+            return cv2.imdecode(np.frombuffer(data, np.uint8), stored)  # type: ignore[no-any-return]
     except cv2.error:  # an empty file, or more pixels than OpenCV agrees to decode
         return None
 

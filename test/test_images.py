@@ -199,3 +199,16 @@ def test_a_mask_keeps_what_is_not_0_within_the_border() -> None:
 def test_a_mask_of_another_size_is_refused_with_both_sizes() -> None:
     with pytest.raises(InputError, match="mask is 4x3, its image 3x4"):
         usable_pixels(np.zeros((4, 3), np.uint8), np.ones((3, 4), np.uint8), 0)
+
+
+def test_an_exif_orientation_does_not_turn_an_image(tmp_path: Path) -> None:
+    """A JPEG that says that it is upside down: pixels stay as they are stored."""
+    image = np.zeros((32, 48), np.uint8)
+    image[:8] = 200
+    jpeg = bytes(cv2.imencode(".jpg", image)[1])
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    exif = b"Exif\0\0" + tiff
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
+    assert read_image(path)[:4].mean() > 150
+    assert read_image(path)[-4:].mean() < 50

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -170,7 +171,7 @@ def test_a_checkpoint_that_differs_is_refused_with_the_difference(
 
 
 def test_of_many_differences_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
-    state = {f"module.{name}": tensor for name, tensor in SuperPoint().state_dict().items()}
+    state = {f"wrapped.{name}": tensor for name, tensor in SuperPoint().state_dict().items()}
     torch.save(state, tmp_path / "wrapped.pth")
     with pytest.raises(InputError) as caught:
         load_superpoint(str(tmp_path / "wrapped.pth"))
@@ -287,3 +288,35 @@ def test_a_layer_that_is_there_in_part_is_refused(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "part.safetensors")
     with pytest.raises(InputError, match=r"gnn\.layers\.17\.attn\.merge\.bias is missing"):
         load_superglue(str(tmp_path / "part.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda found: {"n_iter": 1, "model_state_dict": found, "loss": 0.1},
+        lambda found: {"state_dict": found},
+        lambda found: {"model": {f"module.{name}": value for name, value in found.items()}},
+        lambda found: {f"module.{name}": value for name, value in found.items()},
+        lambda found: {k: v for k, v in found.items() if not k.endswith("num_batches_tracked")},
+        lambda found: found | {"bin_score": found["bin_score"].reshape(1)},
+    ],
+    ids=["trainer", "state_dict", "model", "parallel", "no counters", "bin_score"],
+)
+def test_what_trainers_save_around_a_checkpoint_is_no_matter(tmp_path: Path, saved: Any) -> None:
+    expected = load_superglue("superglue").network.state_dict()
+    path = tmp_path / "trained.pth"
+    torch.save(saved(expected), path)
+    found = load_superglue(str(path)).network.state_dict()
+    assert list(found) == list(expected)
+    learned = [name for name in found if not name.endswith("num_batches_tracked")]
+    assert all(torch.equal(found[name], expected[name]) for name in learned)
+
+
+def test_a_checkpoint_of_another_network_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lightglue.pth"
+    torch.save({"transformers.0.self_attn.Wqkv.weight": torch.zeros(3, 3)}, path)
+    with pytest.raises(InputError, match="not a SuperGlue checkpoint, it looks like one of Light"):
+        load_superglue(str(path))
+    torch.save(load_superglue("superglue").network.state_dict(), path)
+    with pytest.raises(InputError, match=r"not a SuperPoint checkpoint, .* one of SuperGlue:"):
+        load_superpoint(str(path))

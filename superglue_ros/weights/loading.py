@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import safetensors.torch
 import torch
@@ -20,6 +20,26 @@ Network = TypeVar("Network", bound=nn.Module)
 StateDict = dict[str, Tensor]
 
 _NAMES_SHOWN = 3
+
+_WRAPPINGS = ("state_dict", "model_state_dict", "model")
+"""Where trainers put the state dict among the rest of what they save."""
+
+_COUNTER = ".num_batches_tracked"
+"""What only training reads of batch-norm, and not all save."""
+
+_PARALLEL = "module."
+"""What `torch.nn.DataParallel` puts before every name."""
+
+_LAYOUTS = {
+    "SuperGlue": "gnn.layers.0.",
+    "SuperPoint": "convPa.",
+    "LightGlue": "transformers.0.",
+    "LightGlue (older layout)": "self_attn.0.",
+    "SuperPoint in the layout of rpautrat/SuperPoint": "backbone.0.",
+    "SuperPoint in the layout of transformers": "encoder.conv_blocks.0.",
+    "SuperGlue in the layout of transformers": "gnn.transformer_layers.0.",
+}
+"""What networks are known by: the beginning of a name that they have, and no other has."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,8 @@ def load_superglue(weights: str) -> LoadedNetwork[SuperGlue]:
     """
     path = _resolve(weights, "SuperGlue")
     state_dict = read_checkpoint(path)
+    if "bin_score" in state_dict and state_dict["bin_score"].numel() == 1:
+        state_dict["bin_score"] = state_dict["bin_score"].reshape(())
     projection = state_dict.get("final_proj.bias")
     descriptor_dim = 256 if projection is None else projection.numel()
     if descriptor_dim == 0 or descriptor_dim % HEADS:
@@ -101,6 +123,8 @@ def _with_identity_layers(state_dict: StateDict, network: SuperGlue) -> StateDic
 def read_checkpoint(path: Path) -> StateDict:
     """Read the named tensors of a .safetensors file or a `torch.save`d state dict.
 
+    The state dict may lie in what a trainer saved beside it, and have names of `DataParallel`.
+
     Raises:
         InputError: The file cannot be read or holds something else.
     """
@@ -116,9 +140,22 @@ def read_checkpoint(path: Path) -> StateDict:
         raise InputError(
             f"{path} is not a checkpoint; give a .safetensors file or a torch.save'd state dict"
         ) from error
+    content = _unwrapped(content)
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise InputError(f"{path} does not hold a state dict (names to tensors)")
     return content
+
+
+def _unwrapped(content: Any) -> Any:
+    """The state dict itself, under its own names."""
+    if not isinstance(content, dict):
+        return content
+    inner = next((content[k] for k in _WRAPPINGS if isinstance(content.get(k), dict)), None)
+    if inner is not None:
+        return _unwrapped(inner)
+    if content and all(str(name).startswith(_PARALLEL) for name in content):
+        return {name.removeprefix(_PARALLEL): value for name, value in content.items()}
+    return dict(content)
 
 
 def _resolve(weights: str, network: str) -> Path:
@@ -138,7 +175,12 @@ def _resolve(weights: str, network: str) -> Path:
 def _loaded(network: Network, state_dict: StateDict, path: Path) -> LoadedNetwork[Network]:
     """A network that was made on the meta device with the tensors of a checkpoint."""
     _check_layout(network, state_dict, path)
-    network.load_state_dict(state_dict, strict=True, assign=True)
+    counters = {
+        name: torch.zeros((), dtype=torch.int64)
+        for name in network.state_dict()
+        if name.endswith(_COUNTER)
+    }
+    network.load_state_dict(counters | state_dict, strict=True, assign=True)
     network.float()
     digest = sha256_of(path)
     shipped = {entry.sha256: entry for entry in SHIPPED.values()}.get(digest)
@@ -157,7 +199,11 @@ def _loaded(network: Network, state_dict: StateDict, path: Path) -> LoadedNetwor
 def _check_layout(network: nn.Module, state_dict: StateDict, path: Path) -> None:
     """Raise InputError naming the first differences between a checkpoint and the network."""
     expected = network.state_dict()
-    problems = [f"{name} is missing" for name in expected if name not in state_dict]
+    problems = [
+        f"{name} is missing"
+        for name in expected
+        if name not in state_dict and not name.endswith(_COUNTER)
+    ]
     problems += [f"{name} is unknown" for name in state_dict if name not in expected]
     problems += [
         f"{name} is {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}"
@@ -168,4 +214,14 @@ def _check_layout(network: nn.Module, state_dict: StateDict, path: Path) -> None
         shown = "; ".join(problems[:_NAMES_SHOWN])
         more = len(problems) - _NAMES_SHOWN
         rest = f"; and {more} more" if more > 0 else ""
-        raise InputError(f"{path} is not a {type(network).__name__} checkpoint: {shown}{rest}")
+        wanted, found = type(network).__name__, _layout_of(state_dict)
+        likely = f", it looks like one of {found}" if found not in ("", wanted) else ""
+        raise InputError(f"{path} is not a {wanted} checkpoint{likely}: {shown}{rest}")
+
+
+def _layout_of(state_dict: StateDict) -> str:
+    """The network whose names a checkpoint has; empty where that is not known."""
+    for network, beginning in _LAYOUTS.items():
+        if any(name.startswith(beginning) for name in state_dict):
+            return network
+    return ""
