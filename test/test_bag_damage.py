@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -185,6 +188,28 @@ def test_a_cut_sqlite3_file_gives_the_frames_before_the_cut(tmp_path: Path) -> N
         found.append(len(numbers))
     assert found == sorted(found)
     assert found[-1] >= COUNT - 2
+
+
+def test_the_newest_messages_are_read_from_the_log_of_a_killed_recorder(tmp_path: Path) -> None:
+    """With journal_mode WAL they are in NAME.db3-wal alone; the bag stays as it is."""
+    database = next(sqlite3_bag(tmp_path / "bag").parent.glob("*.db3"))
+    for file in database.parent.glob("metadata.yaml"):
+        file.unlink()
+    with closing(sqlite3.connect(database)) as recorder:
+        newest = recorder.execute("SELECT * FROM messages ORDER BY rowid DESC").fetchone()
+        recorder.execute("DELETE FROM messages WHERE rowid = ?", newest[:1])
+        recorder.commit()
+        recorder.execute("PRAGMA journal_mode = WAL")
+        recorder.execute("PRAGMA wal_autocheckpoint = 0")
+        recorder.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", newest)
+        recorder.commit()
+        copy = tmp_path / "copy"
+        shutil.copytree(database.parent, copy)
+    before = {file.name: file.read_bytes() for file in copy.iterdir()}
+    found, problems = read(copy)
+    assert found == list(range(COUNT))
+    assert not problems
+    assert {file.name: file.read_bytes() for file in copy.iterdir()} == before
 
 
 def test_a_wrong_page_of_an_sqlite3_file_costs_its_own_frames(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
-"""Whatever can still be read of a damaged sqlite3 file."""
+"""Whatever can still be read of an sqlite3 file that is damaged, or whose recorder was killed."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from superglue_ros.bag.raw import RawMessage
 
@@ -25,9 +27,8 @@ def salvage_sqlite3(path: Path, on_problem: Callable[[str], None]) -> Iterator[R
         path: The file.
         on_problem: Called with a line on each part that cannot be read.
     """
-    uri = f"{path.absolute().as_uri()}?immutable=1"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as database:
+        with _opened(path) as database:
             # Without this, nothing is read of a file that is shorter than it says
             database.execute("PRAGMA writable_schema = ON")
             topics = {
@@ -39,6 +40,28 @@ def salvage_sqlite3(path: Path, on_problem: Callable[[str], None]) -> Iterator[R
                     yield RawMessage(*topics[number], time_ns, data)
     except sqlite3.Error as error:
         on_problem(str(error))
+
+
+def write_ahead_log(path: Path) -> Path | None:
+    """The file with the newest messages, which a killed recorder left beside it; None for none."""
+    log = path.with_name(f"{path.name}-wal")
+    return log if log.is_file() and log.stat().st_size else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, as a copy where it has a log, since opening it would write to it."""
+    log = write_ahead_log(path)
+    if log is None:
+        uri = f"{path.absolute().as_uri()}?immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as database:
+            yield database
+        return
+    with TemporaryDirectory(prefix="superglue_ros-") as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        with closing(sqlite3.connect(Path(folder) / path.name)) as database:
+            yield database
 
 
 def _rows(database: sqlite3.Connection, on_problem: Callable[[str], None]) -> Iterator[Row]:

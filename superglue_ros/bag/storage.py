@@ -14,7 +14,7 @@ from rosbags.interfaces import Connection
 from superglue_ros.bag.raw import RawMessage
 from superglue_ros.bag.salvage_mcap import salvage_mcap
 from superglue_ros.bag.salvage_ros1 import salvage_ros1
-from superglue_ros.bag.salvage_sqlite3 import salvage_sqlite3
+from superglue_ros.bag.salvage_sqlite3 import salvage_sqlite3, write_ahead_log
 from superglue_ros.bag.salvage_zstd import SUFFIX as COMPRESSED
 from superglue_ros.bag.salvage_zstd import decompressed, decompressed_message
 from superglue_ros.errors import InputError
@@ -59,7 +59,8 @@ class Storage:
         self._salvage = _SALVAGES.get(path.suffix, _salvage_compressed)
         self.topics: dict[str, TopicContent] = {}
         self.start_ns = self.end_ns = 0
-        if path.suffix == COMPRESSED:  # the library reads them with their metadata.yaml alone
+        # The library reads compressed ones with their metadata.yaml alone, and no write-ahead log
+        if path.suffix == COMPRESSED or write_ahead_log(path) is not None:
             self._survey(self._report)
             return
         try:

@@ -165,8 +165,7 @@ class FrameInputs:
         assert self._joining is not None
         fault = self._joining.add(index, message)
         if fault is not None:
-            self._arrivals[index].refused[fault.count_name] += 1
-            self._tally.drop(fault)
+            self._arrivals[index].refuse(fault)
             self._warn(f"{self._inputs[index].topic}: the {fault}, so not paired by it; {REMEDY}")
 
     def _on_set_back(self) -> None:
