@@ -469,8 +469,10 @@ def test_where_every_frame_counts_a_camera_may_lose_more_frames_than_the_queue_h
     count, lost = 60, 20
     for number in range(count):
         if number % 3:
-            left.publish(image_message(small_image(), header(number // 10, number % 10 * 10**8)))
-        right.publish(image_message(small_image(), header(number // 10, number % 10 * 10**8)))
+            left.publish(
+                image_message(small_image(), header(1 + number // 10, number % 10 * 10**8))
+            )
+        right.publish(image_message(small_image(), header(1 + number // 10, number % 10 * 10**8)))
     wait_until(lambda: node.counts["processed"] == 2 * (count - lost), "every pair")
     counts = node.counts
     assert counts["received"] == 2 * count - lost
