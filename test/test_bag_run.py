@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rosbags.highlevel import AnyReader
 from superglue_ros.bag import matched_pairs
 from superglue_ros.bag import run as run_module
 from superglue_ros.bag.config import BagConfig
+from superglue_ros.bag.journal import reasons
 from superglue_ros.bag.outputs import Outputs, Summary
 from superglue_ros.bag.run import BagRun
 from superglue_ros.cli.main import main
@@ -365,3 +367,13 @@ def test_images_without_features_give_empty_messages(networks: Any, tmp_path: Pa
     messages = [("/camera", stamp_ns(n), image_message(black, stamp_ns(n))) for n in range(2)]
     summary = run(write_bag(tmp_path / "bag", messages), tmp_path / "out", networks)
     assert (summary.pairs, summary.mean_matches, summary.mean_keypoints) == (1, 0, 0)
+
+
+def test_reasons_that_differ_in_their_numbers_alone_are_told_once() -> None:
+    counts = Counter({f"unusable: image holds {n} bytes instead of 19200": 1 for n in range(300)})
+    counts["unusable: encoding '32FC1' is not one of intensities"] = 2
+    counts["unpaired: first of the sequence"] = 1
+    assert reasons(counts, "unusable") == {
+        "image holds 0 bytes instead of 19200": 300,
+        "encoding '32FC1' is not one of intensities": 2,
+    }

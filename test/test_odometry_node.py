@@ -41,26 +41,26 @@ def test_stereo_tracks_and_points_give_odometry_and_a_path(ros: Ros) -> None:
     wait_until(lambda: node._path_output.get_subscription_count(), "the path's reader")
     calibration.publish(camera_info())
     wait_until(lambda: node._calibration._latest[0] is not None, "the calibration")
-    for sec, (tracks, positions) in zip(range(FRAMES), walk(), strict=False):
+    for sec, (tracks, positions) in zip(range(1, FRAMES + 1), walk(), strict=False):
         of = header(sec, frame_id="left_optical")
         inputs[0].publish(tracks_to_message(tracks, SIZE, of))
         ones = np.ones(len(positions), np.float32)
         cloud = points_to_message(noisy_depths(positions), ones, tracks.keypoints, of)
         inputs[1].publish(cloud)
-    last = outputs[0].at(FRAMES - 1)
+    last = outputs[0].at(FRAMES)
     assert (last.header.frame_id, last.child_frame_id) == ("odom", "left_optical")
     rotation, translation = true_pose(FRAMES - 1)
     right, down, ahead = -rotation.T @ translation
     place = last.pose.pose.position
     np.testing.assert_allclose([place.x, place.y, place.z], [ahead, -right, -down], atol=0.05)
     assert 0 < last.pose.covariance[0] < 0.01
-    before = outputs[0].at(FRAMES - 2).pose.pose.position
+    before = outputs[0].at(FRAMES - 1).pose.pose.position
     speed = np.linalg.norm([place.x - before.x, place.y - before.y, place.z - before.z])
     linear = last.twist.twist.linear
     assert np.linalg.norm([linear.x, linear.y, linear.z]) == pytest.approx(speed)  # 1 s a frame
     assert 0 < last.twist.covariance[0] < 0.01
-    path = outputs[1].at(FRAMES - 1)
-    assert [pose.header.stamp.sec for pose in path.poses] == list(range(1, FRAMES))
+    path = outputs[1].at(FRAMES)
+    assert [pose.header.stamp.sec for pose in path.poses] == list(range(2, FRAMES + 1))
     first = path.poses[0].pose.orientation  # the optical frame of a level camera
     np.testing.assert_allclose(
         [first.x, first.y, first.z, first.w], [-0.5, 0.5, -0.5, 0.5], atol=0.02

@@ -143,7 +143,8 @@ def test_eval_measures_every_method(
     assert main([*arguments, "--pictures", str(tmp_path / "pictures")]) == 0
     figures = json.loads((tmp_path / "figures.json").read_text())["sets"]["homographies"]
     refined = {"superglue", "superglue, unrefined", "nearest", "nearest, unrefined"}
-    assert set(figures) == refined | {"sift_superglue", "sift", "orb"}
+    found = {name for name in figures if not name.startswith("aliked")}  # where it is installed
+    assert found == refined | {"sift_superglue", "sift", "orb"}
     for row in figures.values():
         assert row["pairs"] == 2
         assert 0 <= row["precision"] <= 100

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # takes seconds to import
     import torch
 
 _RUN, _STATE, _ARRAYS, _LOCK = "run.json", "state.json", "state.npz", "lock"
+_NUMBERS = re.compile(r"\d+(\.\d+)?")
 _OF_FEATURES = ("keypoints", "scores", "descriptors")
 
 
@@ -149,9 +151,17 @@ def count_result(counts: Counter[str], result: FrameResult) -> None:
 
 
 def reasons(counts: Counter[str], kind: str) -> dict[str, int]:
-    """The counts of a kind of reason, "unusable" or "unpaired", the most frequent first."""
+    """The counts of a kind of reason, "unusable" or "unpaired", the most frequent first.
+
+    Reasons that differ in their numbers alone are one, told with those of the first.
+    """
     begin = f"{kind}: "
-    found = Counter({k.removeprefix(begin): n for k, n in counts.items() if k.startswith(begin)})
+    first: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    for key, number in counts.items():
+        if key.startswith(begin):
+            reason = key.removeprefix(begin)
+            found[first.setdefault(_NUMBERS.sub("#", reason), reason)] += number
     return dict(found.most_common())
 
 

@@ -222,11 +222,14 @@ def _print_summary(summary: Summary, output: Path) -> None:
         "keypoints per image": f"{summary.mean_keypoints:.0f}",
         "pairs": str(summary.pairs),
         "matches per pair": f"{summary.mean_matches:.0f}",
+        "calibration": summary.calibration,
         **{f"dropped: {reason}": str(count) for reason, count in summary.dropped.items()},
     }
     for what, value in rows.items():
         table.add_row(escape(what), escape(value))
     print_table(table)
+    for reason, count in summary.unusable.items():
+        print(f"unusable, {count} of the images: {reason}", file=sys.stderr)
     for problem in summary.problems:
         print(f"not readable: {problem}", file=sys.stderr)
     for note in summary.notes:
