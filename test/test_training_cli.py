@@ -149,7 +149,7 @@ def test_eval_measures_every_method(
         assert row["pairs"] == 2
         assert 0 <= row["precision"] <= 100
         assert 0 <= row["RANSAC AUC@3"] <= 100
-    assert len(list((tmp_path / "pictures").glob("*.png"))) == 14
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2 * len(figures)
     assert "homographies (2 pairs)" in capsys.readouterr().out
 
 
