@@ -18,6 +18,7 @@ from bag_helpers import (
 )
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
+from superglue_ros.bag.collection import find_bags, is_one_bag
 from superglue_ros.bag.config import BagConfig
 from superglue_ros.bag.frames import Frames
 from superglue_ros.bag.reader import BagReader
@@ -134,3 +135,33 @@ def test_stereo_images_without_a_partner_are_counted(tmp_path: Path) -> None:
     found, dropped = indices(bag, BagConfig(mode="stereo"))
     assert found == [0, 1, 2]
     assert {reason: n for reason, n in dropped.items() if n} == {"no partner for /left": 1}
+
+
+@pytest.mark.parametrize("compression", [CompressionMode.FILE, CompressionMode.MESSAGE])
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize("given", ["folder", "file"])
+def test_compressed_bags_whose_recorder_was_killed_are_read(
+    given: str, storage: StoragePlugin, compression: CompressionMode, tmp_path: Path
+) -> None:
+    bag = write_bag(tmp_path / "bag", camera(COUNT), storage=storage, compression=compression)
+    (bag / "metadata.yaml").unlink()
+    (file,) = bag.iterdir()
+    assert is_one_bag(bag)
+    assert read(bag if given == "folder" else file) == (list(range(COUNT)), [])
+
+
+def test_a_file_that_is_there_compressed_too_is_read_once(tmp_path: Path) -> None:
+    compressed = write_bag(tmp_path / "bag", camera(COUNT), compression=CompressionMode.FILE)
+    (compressed / "metadata.yaml").unlink()
+    shutil.copy(as_file(tmp_path / "plain"), compressed / "bag.mcap")
+    assert read(compressed) == (list(range(COUNT)), [])
+
+
+def test_plain_and_compressed_bags_in_one_folder_are_bags_of_their_own(tmp_path: Path) -> None:
+    folder = write_bag(tmp_path / "night", camera(2), compression=CompressionMode.FILE)
+    (folder / "metadata.yaml").unlink()
+    shutil.copy(as_file(tmp_path / "plain"), folder / "day.mcap")
+    found = find_bags(folder, tmp_path / "out")
+    assert not is_one_bag(folder)
+    assert [bag.name for bag in found] == ["day.mcap", "night.mcap.zstd"]
+    assert [output.name for output in found.values()] == ["day", "night"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from superglue_ros.bag.storage import SUFFIXES
+from superglue_ros.bag.storage import SUFFIXES, storage_files, storage_name
 from superglue_ros.errors import InputError
 
 _METADATA = "metadata.yaml"
@@ -21,7 +21,7 @@ def is_one_bag(path: Path) -> bool:
     """
     if not path.is_dir() or (path / _METADATA).exists():
         return True
-    names = {_PART.sub("", file.stem) for file in _files(path)}
+    names = {_PART.sub("", storage_name(file)) for file in storage_files(path)}
     return len(names) == 1 and not any(True for _ in _bags_in_folders(path, None))
 
 
@@ -41,7 +41,7 @@ def find_bags(folder: Path, output: Path) -> dict[Path, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
-    bags = sorted([*_files(folder), *_bags_in_folders(folder, output.resolve())])
+    bags = sorted([*storage_files(folder), *_bags_in_folders(folder, output.resolve())])
     if not bags:
         raise InputError(f"{folder} holds no bags ({', '.join(SUFFIXES)}, or folders of them)")
     plain = [_without_suffix(bag) for bag in bags]
@@ -51,20 +51,16 @@ def find_bags(folder: Path, output: Path) -> dict[Path, Path]:
     }
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file()]
-
-
 def _bags_in_folders(folder: Path, leave_out: Path | None) -> Iterator[Path]:
     for path in folder.iterdir():
         if not path.is_dir() or path.suffix == ".partial" or path.resolve() == leave_out:
             continue
-        if (path / _METADATA).exists() or (_files(path) and is_one_bag(path)):
+        if (path / _METADATA).exists() or (storage_files(path) and is_one_bag(path)):
             yield path
         else:
-            yield from _files(path)
+            yield from storage_files(path)
             yield from _bags_in_folders(path, leave_out)
 
 
 def _without_suffix(bag: Path) -> Path:
-    return bag if bag.is_dir() else bag.with_suffix("")
+    return bag if bag.is_dir() else bag.with_name(storage_name(bag))

@@ -94,7 +94,7 @@ class Storage:
                     at_last.clear()
                 at_last[raw.topic] += 1
                 count += 1
-                yield raw
+                yield raw if self.is_ros1 else decompressed_message(raw)
         except Exception as error:
             self._report(f"{error}; reading on from the front")
             for raw in self._salvaged(topics, max(begin_ns, last_ns), end_ns):
@@ -157,23 +157,43 @@ def open_storages(path: Path, on_problem: Callable[[str], None]) -> list[Storage
     if not path.exists():
         raise InputError(f"there is no bag {path}")
     if path.is_dir() and not _is_compressed(path):
-        files = sorted((file for file in path.iterdir() if _is_storage(file)), key=_number)
+        files = sorted(storage_files(path), key=_number)
     else:
-        files = [path] if path.is_dir() or _is_storage(path) else []
+        files = [path] if path.is_dir() or is_storage(path) else []
     if not files:
         raise InputError(f"{path} is no bag: expected {', '.join(SUFFIXES)} or a folder of them")
     storages = [Storage(file, on_problem) for file in files]
     return sorted(storages, key=lambda storage: storage.start_ns)
 
 
-def _is_storage(path: Path) -> bool:
-    name = path.with_suffix("") if path.suffix == COMPRESSED else path
-    return name.suffix in SUFFIXES
+def is_storage(path: Path) -> bool:
+    """Whether a file is called as those of a bag are, compressed or not."""
+    return _decompressed_name(path).suffix in SUFFIXES
+
+
+def storage_files(folder: Path) -> list[Path]:
+    """The files of bags in a folder, of those that are there compressed too the plain ones alone.
+
+    A recorder that is killed while it compresses a file leaves both, and the plain one is whole.
+    """
+    files = [path for path in folder.iterdir() if is_storage(path) and path.is_file()]
+    return [
+        path for path in files if path.suffix != COMPRESSED or path.with_suffix("") not in files
+    ]
+
+
+def storage_name(path: Path) -> str:
+    """The name of a file of a bag without what tells its format."""
+    return _decompressed_name(path).stem
+
+
+def _decompressed_name(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == COMPRESSED else path
 
 
 def _number(path: Path) -> tuple[int, str]:
     """Split bags are numbered: 10 comes after 9."""
-    digits = re.findall(r"\d+", path.stem)
+    digits = re.findall(r"\d+", storage_name(path))
     return int(digits[-1]) if digits else -1, path.name
 
 
